@@ -31,7 +31,7 @@ type Member struct {
 // sends any.
 func Parse(text []byte) (Value, error) {
 	text = bytes.TrimSpace(text)
-	dec := jsontext.NewDecoder(bytes.NewReader(text))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text)) // a *bytes.Buffer is read in place
 	if err := dec.SkipValue(); err != nil {
 		return nil, fmt.Errorf("invalid JSON: %w", err)
 	}

@@ -1,0 +1,234 @@
+package merge
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/jsondoc"
+	"github.com/couchmend/couchmend/internal/revtree"
+)
+
+// Result is a merged document.
+type Result struct {
+	Body        jsondoc.Value
+	Attachments []couchmend.Attachment // From names the leaf that each came from
+	Fields      []couchmend.Origin     // sorted by path
+}
+
+// Refusal says why leaves were not merged.
+type Refusal struct {
+	Reason   couchmend.Reason
+	Evidence []string // one sentence for each place that stands in the way
+}
+
+// Merge folds leaves into one document by a rule. The fold is the plan that
+// revtree made from their paths; revisions holds the bodies of its heads, and
+// those of its bases that could be had. The result depends on nothing else.
+//
+// A step without an exact base, or whose base's body is missing, is taken only
+// by strategies that need none (Rule.NoBase).
+func Merge(rule *Rule, fold revtree.Fold, revisions map[couchmend.Rev]couchmend.Revision) (Result, *Refusal) {
+	m := merger{rule: rule, revisions: revisions}
+	merged, ok := m.fold(fold)
+	if !ok || len(m.problems) > 0 {
+		return Result{}, m.refusal()
+	}
+	winner := revisions[fold.Heads[0]]
+	result := Result{
+		Body:        inOrderOf(jsondoc.Value(winner.Body), merged.body),
+		Attachments: merged.attachments,
+	}
+	for _, origin := range merged.origins {
+		result.Fields = append(result.Fields, origin)
+	}
+	slices.SortFunc(result.Fields, func(a, b couchmend.Origin) int { return compareText(a.Path, b.Path) })
+	if refusal := m.tooLarge(result.Attachments, winner.Rev); refusal != nil {
+		return Result{}, refusal
+	}
+	return result, nil
+}
+
+// merger carries one fold out.
+type merger struct {
+	rule      *Rule
+	revisions map[couchmend.Rev]couchmend.Revision
+	problems  []problem
+}
+
+type problem struct {
+	reason couchmend.Reason
+	text   string
+}
+
+func (m *merger) refusal() *Refusal {
+	r := &Refusal{Reason: m.problems[0].reason}
+	for _, p := range m.problems {
+		r.Evidence = append(r.Evidence, p.text)
+	}
+	return r
+}
+
+// side is a document in the making: one leaf, or several folded into one.
+type side struct {
+	body        jsondoc.Value
+	attachments []couchmend.Attachment
+	heads       []couchmend.Rev // the leaves that it is made of
+	origins     map[string]couchmend.Origin
+	clocks      map[couchmend.Rev]jsondoc.Value // the document clock of each of heads
+}
+
+func (m *merger) side(rev couchmend.Rev) (side, bool) {
+	r, ok := m.revisions[rev]
+	if !ok || r.Body == nil {
+		return side{}, false
+	}
+	s := side{
+		body:        jsondoc.Value(r.Body),
+		attachments: slices.Clone(r.Attachments),
+		heads:       []couchmend.Rev{rev},
+		origins:     map[string]couchmend.Origin{},
+		clocks:      map[couchmend.Rev]jsondoc.Value{},
+	}
+	for i := range s.attachments {
+		s.attachments[i].From = rev
+	}
+	if m.rule.Clock.Kind != NoClock {
+		s.clocks[rev] = s.body.At(m.rule.Clock.Path...)
+	}
+	return s, true
+}
+
+// fold reports false where a head's body is missing.
+func (m *merger) fold(f revtree.Fold) (side, bool) {
+	acc, ok := m.side(f.Heads[0])
+	if !ok {
+		m.problems = append(m.problems, problem{couchmend.ReasonNoBase, fmt.Sprintf("the body of %s could not be had", f.Heads[0])})
+		return acc, false
+	}
+	for _, step := range f.Steps {
+		if step.How == revtree.Contained {
+			continue
+		}
+		head, ok := m.side(step.Head)
+		if !ok {
+			m.problems = append(m.problems, problem{couchmend.ReasonNoBase, fmt.Sprintf("the body of %s could not be had", step.Head)})
+			return acc, false
+		}
+		acc = m.join(acc, head, step)
+	}
+	return acc, true
+}
+
+// join is one step of a fold.
+func (m *merger) join(acc, head side, s revtree.Step) side {
+	if s.How == revtree.Ahead {
+		return taken(acc, head, "contains all the others")
+	}
+	if m.rule.Clock.Kind == Vector {
+		mine, other := acc.body.At(m.rule.Clock.Path...), head.body.At(m.rule.Clock.Path...)
+		switch {
+		case dominates(mine, other):
+			return taken(head, acc, "its vector clock has seen the other")
+		case dominates(other, mine):
+			return taken(acc, head, "its vector clock has seen the others")
+		}
+	}
+	st := step{merger: m, a: acc, b: head}
+	st.base, st.exact = m.base(s)
+	if m.rule.SoftDelete != nil {
+		if whole, ok := st.softDelete(); ok {
+			return whole
+		}
+	}
+	return st.merge()
+}
+
+// base merges what both sides of a step grew from. Where that is itself in
+// dispute, there is no base.
+func (m *merger) base(s revtree.Step) (side, bool) {
+	if s.How != revtree.ThreeWay {
+		return side{}, false
+	}
+	sub := merger{rule: m.rule, revisions: m.revisions}
+	base, ok := sub.fold(s.Base)
+	return base, ok && len(sub.problems) == 0
+}
+
+// taken returns the side that stands whole, as the merge of both.
+func taken(other, stands side, why string) side {
+	stands.origins = map[string]couchmend.Origin{"": {From: stands.heads, Why: why}}
+	stands.heads = append(slices.Clone(other.heads), stands.heads...)
+	clocks := map[couchmend.Rev]jsondoc.Value{}
+	for _, s := range []side{other, stands} {
+		for r, c := range s.clocks {
+			clocks[r] = c
+		}
+	}
+	stands.clocks = clocks
+	return stands
+}
+
+// step joins b to a: a holds the winner, or what was folded before b.
+type step struct {
+	*merger
+	a, b    side
+	base    side
+	exact   bool // base is the exact one
+	origins map[string]couchmend.Origin
+}
+
+func (s *step) merge() side {
+	s.origins = map[string]couchmend.Origin{}
+	for path, origin := range s.a.origins {
+		s.origins[path] = origin
+	}
+	joined := taken(s.b, s.a, "")
+	joined.heads = append(slices.Clone(s.a.heads), s.b.heads...)
+	joined.body = s.value(nil, s.base.body, s.a.body, s.b.body)
+	joined.attachments = s.attachments()
+	joined.origins = s.origins
+	return joined
+}
+
+// softDelete decides the whole document where one side, and only one, was
+// soft-deleted since the base, and the other was edited.
+func (s *step) softDelete() (side, bool) {
+	soft := s.rule.SoftDelete
+	deleted := func(d side) bool { return truthy(d.body.At(soft.Field...)) }
+	if deleted(s.a) == deleted(s.b) || s.exact && deleted(s.base) {
+		return side{}, false // both, neither, or one of them was restored: an ordinary change
+	}
+	gone, edited := s.a, s.b
+	if deleted(s.b) {
+		gone, edited = s.b, s.a
+	}
+	if s.exact && jsondoc.Unchanged(s.base.body, edited.body) {
+		return side{}, false
+	}
+	switch soft.Wins {
+	case SoftEditStands:
+		return taken(gone, edited, "an edit stands over a soft deletion"), true
+	case SoftReview:
+		s.problem(couchmend.ReasonSoftDeleted, fmt.Sprintf("%s: soft-deleted in %s, edited in %s", soft.Field, list(gone.heads), list(edited.heads)))
+		return s.a, true
+	}
+	return taken(edited, gone, "a soft deletion stands over an edit"), true
+}
+
+func truthy(v jsondoc.Value) bool {
+	switch v.Kind() {
+	case 0, 'n', 'f':
+		return false
+	case '"':
+		return v.Text() != ""
+	case '0':
+		n, ok := jsondoc.Number(v)
+		return !ok || n.Sign() != 0
+	}
+	return true
+}
+
+func (s *step) problem(reason couchmend.Reason, text string) {
+	s.problems = append(s.problems, problem{reason, text})
+}

@@ -1,0 +1,184 @@
+// Package policy reads the policy file: which databases couchmend follows, and
+// by which rules it merges their documents.
+//
+// A policy file is YAML; docs/policies.md is its reference. Parse turns the
+// text into merge.Rules that are ready for use, and reports every mistake in
+// it at once, each with its line and column. What a mistake could mean is never
+// guessed: an unknown key is refused, so that a typo does not silently become
+// the default.
+//
+//	File ── Databases   glob → name of a policy
+//	   └─── Policies    name → Rules: the first whose `when` selects a document merges it
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/jsondoc"
+	"github.com/couchmend/couchmend/internal/merge"
+)
+
+// MaxText is the size of the largest policy file that is read, in bytes.
+const MaxText = 1 << 20
+
+// DefaultName is the policy of databases that name none. Where the file does
+// not define it, it is Builtin.
+const DefaultName = "default"
+
+// File is a policy file that was read without a mistake.
+type File struct {
+	Server    Server
+	Databases []Database // in the file's order: the first match counts
+	Policies  map[string]*Policy
+	// Warnings are what the file may say and yet probably does not mean.
+	Warnings []Warning
+	Digest   string // sha256 of the text in hexadecimal digits: the journal's name for the policy
+	Dir      string // where relative paths in the file start
+}
+
+// Database gives databases a policy.
+type Database struct {
+	Match  string // a glob: see File.For
+	Policy string // a name in File.Policies
+}
+
+// Policy is a list of rules.
+type Policy struct {
+	Name string
+	// Rules in the file's order. `otherwise: merge` is carried out by a last
+	// rule called "otherwise" that takes every document.
+	Rules     []Rule
+	Otherwise Otherwise
+}
+
+// Rule says which documents are merged, and how.
+type Rule struct {
+	When Selector
+	merge.Rule
+}
+
+// Otherwise says what becomes of the documents that no rule selects.
+type Otherwise string
+
+// The choices for documents without a rule.
+const (
+	OtherwiseReview Otherwise = ""      // a person looks at them
+	OtherwiseMerge  Otherwise = "merge" // what cannot be disputed is merged, as by Builtin
+)
+
+// Builtin is the policy that needs no file: it merges what cannot be disputed
+// (changed on one side, changed alike) and leaves the rest to review.
+func Builtin() *Policy {
+	return &Policy{Name: "builtin", Rules: []Rule{{Rule: merge.Rule{Name: "builtin"}}}}
+}
+
+// Load reads the policy file at path, of at most MaxText bytes. Every error is
+// a *couchmend.Error of KindUsage; one that is about the file's content wraps
+// Problems.
+func Load(path string) (*File, error) {
+	text, err := readText(path)
+	if err != nil {
+		return nil, &couchmend.Error{Op: "read policy", Kind: couchmend.KindUsage, Err: err}
+	}
+	return Parse(path, text, filepath.Dir(path))
+}
+
+func readText(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, MaxText+1))
+}
+
+// Parse reads the text of a policy file. Name stands in messages; relative
+// paths in the text start at dir. Errors are those of Load.
+func Parse(name string, text []byte, dir string) (*File, error) {
+	r := &reader{file: name, dir: dir}
+	f := r.policyFile(text)
+	if len(r.problems) > 0 {
+		return nil, &couchmend.Error{Op: "parse policy", Kind: couchmend.KindUsage, Err: r.problems.sorted()}
+	}
+	sum := sha256.Sum256(text)
+	f.Digest = hex.EncodeToString(sum[:])
+	f.Dir = dir
+	for _, w := range r.warnings.sorted() {
+		f.Warnings = append(f.Warnings, Warning(w))
+	}
+	return f, nil
+}
+
+// For returns the policy of a database: that of the first entry whose glob
+// matches its name, nil when none does. In a glob, `*` stands for any
+// characters, "/" included, `?` for one, `[a-z]` for one of a set. Databases
+// whose names begin with "_" belong to CouchDB (_users, _replicator…): only a
+// glob that begins with "_" itself matches them.
+func (f *File) For(db string) *Policy {
+	for _, d := range f.Databases {
+		if matchGlob(d.Match, db) {
+			return f.Policies[d.Policy]
+		}
+	}
+	return nil
+}
+
+// Select returns the first rule whose `when` selects the document. Doc is its
+// body without members that begin with "_"; `_id` is selected by id. Nil means
+// that no rule does: the document goes to review (couchmend.ReasonNoRule). For
+// the same rule it is always the same pointer into p.
+func (p *Policy) Select(doc jsondoc.Value, id string) *merge.Rule {
+	for i := range p.Rules {
+		if p.Rules[i].When.Match(doc, id) {
+			return &p.Rules[i].Rule
+		}
+	}
+	return nil
+}
+
+// maxSecret bounds a secret's file, in bytes: a JWT with many claims has room.
+const maxSecret = 64 << 10
+
+// ReadSecret returns what a file such as Server.PasswordFile holds, without
+// the line ends after it. It is a *couchmend.Error of KindUsage, and never
+// quotes the content, where the file can't be read, is empty, is larger than
+// 64 KiB or holds more than one line.
+func ReadSecret(path string) (string, error) {
+	secret, err := readSecret(path)
+	if err != nil {
+		return "", &couchmend.Error{Op: "read secret", Kind: couchmend.KindUsage, Err: err}
+	}
+	return secret, nil
+}
+
+func readSecret(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", err
+	}
+	if len(content) > maxSecret {
+		return "", fmt.Errorf("%s is larger than %d bytes: not a secret", path, maxSecret)
+	}
+	secret, err := oneLine(string(content))
+	if err != nil {
+		return "", fmt.Errorf("%s %w", path, err)
+	}
+	return secret, nil
+}
+
+var (
+	errEmptySecret = errors.New("is empty")
+	errManyLines   = errors.New("holds more than one line: want the secret alone")
+)

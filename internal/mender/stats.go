@@ -1,0 +1,54 @@
+package mender
+
+import (
+	"sync/atomic"
+
+	"github.com/couchmend/couchmend"
+)
+
+// Stats counts what a Mender did since it was made.
+type Stats struct {
+	Merged      atomic.Int64 // a merge was written
+	Kept        atomic.Int64 // a merge that shows the winner's body was written
+	Buried      atomic.Int64 // losers that their winner contained already
+	Deleted     atomic.Int64
+	Reviewed    atomic.Int64 // put before a person, each once
+	Quiet       atomic.Int64 // nothing to do
+	Stale       atomic.Int64 // decisions that a newer save overtook
+	Retried     atomic.Int64
+	Redelivered atomic.Int64 // handed out a second time: two workers may have met on one document
+}
+
+func (s *Stats) count(j *job) {
+	if j.task != nil && j.task.Delivered > 1 && j.task.Attempt == 0 {
+		s.Redelivered.Add(1)
+	}
+	switch j.end {
+	case stale:
+		s.Stale.Add(1)
+	case failed, away:
+		s.Retried.Add(1)
+	case inReview:
+		if !j.known {
+			s.Reviewed.Add(1)
+		}
+	case resolved:
+		switch j.decision.Outcome {
+		case couchmend.Merge:
+			s.Merged.Add(1)
+		case couchmend.Keep:
+			s.Kept.Add(1)
+		case couchmend.Bury:
+			s.Buried.Add(1)
+		case couchmend.Delete:
+			s.Deleted.Add(1)
+		default:
+			s.Quiet.Add(1)
+		}
+	}
+}
+
+// Resolved is how many documents were mended.
+func (s *Stats) Resolved() int64 {
+	return s.Merged.Load() + s.Kept.Load() + s.Buried.Load() + s.Deleted.Load()
+}

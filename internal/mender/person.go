@@ -1,0 +1,268 @@
+package mender
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/couch"
+	"github.com/couchmend/couchmend/internal/decide"
+	"github.com/couchmend/couchmend/internal/ledger"
+	"github.com/couchmend/couchmend/internal/revtree"
+)
+
+// Look reads a document and says what would become of it, without writing.
+// KindNotFound where there is no such document.
+func (m *Mender) Look(ctx context.Context, dbName, id string) (couchmend.Conflict, couchmend.Decision, error) {
+	var none couchmend.Conflict
+	db, err := m.database(ctx, dbName)
+	if err != nil {
+		return none, couchmend.Decision{}, err
+	}
+	leaves, err := db.Leaves(ctx, id)
+	if err != nil {
+		return none, couchmend.Decision{}, err
+	}
+	row := ledger.Item{DB: dbName, ID: id}
+	for _, leaf := range leaves {
+		row.Leaves = append(row.Leaves, leaf.Rev)
+	}
+	previews, err := m.Preview(ctx, dbName, []ledger.Item{row})
+	if err != nil {
+		return none, couchmend.Decision{}, err
+	}
+	return previews[0].Conflict, previews[0].Decision, previews[0].Err
+}
+
+// Preview is what would become of one document.
+type Preview struct {
+	Conflict couchmend.Conflict
+	Decision couchmend.Decision
+	Err      error // it could not be read
+}
+
+// Preview decides on documents of one database without writing. Items name
+// them and their leaves, as the feed's rows do.
+func (m *Mender) Preview(ctx context.Context, dbName string, items []ledger.Item) ([]Preview, error) {
+	db, err := m.database(ctx, dbName)
+	if err != nil {
+		return nil, err
+	}
+	rules, _ := m.Rules(dbName)
+	if rules == nil {
+		return nil, &couchmend.Error{Op: "decide", DB: dbName, Kind: couchmend.KindUsage, Err: fmt.Errorf("the policy names no such database")}
+	}
+	jobs := make([]*job, len(items))
+	for i := range items {
+		jobs[i] = &job{task: &ledger.Task{Item: items[i]}, conflict: couchmend.Conflict{DB: dbName, ID: items[i].ID}}
+	}
+	previews := make([]Preview, 0, len(items))
+	for rest := jobs; len(rest) > 0; {
+		n, err := m.load(ctx, db, rest)
+		if err != nil {
+			return nil, err
+		}
+		inParallel(rest[:n], func(_ int, j *job) {
+			if j.end == unfinished {
+				j.decision = decide.Decide(rules, j.conflict)
+			}
+		})
+		for _, j := range rest[:n] {
+			previews = append(previews, Preview{Conflict: j.conflict, Decision: j.decision, Err: j.err})
+		}
+		rest = rest[n:]
+	}
+	return previews, nil
+}
+
+// Apply carries out a person's decision on what that person was shown: c. It
+// is refused, with KindConflict and in words what changed, if the document has
+// other leaves by now, dead ones counted (I3). A pause does not stop it: a
+// person's word is what a pause waits for. kind is the journal's: "resolve",
+// "delete"…
+func (m *Mender) Apply(ctx context.Context, c couchmend.Conflict, d couchmend.Decision, kind, by, note string) error {
+	db, err := m.database(ctx, c.DB)
+	if err != nil {
+		return err
+	}
+	if err := unchanged(ctx, db, c); err != nil {
+		return err
+	}
+	e := entry(c, d)
+	e.Kind, e.By, e.Note = kind, by, note
+	if err := m.Ledger.Append(ctx, e); err != nil {
+		return err
+	}
+	j := &job{task: &ledger.Task{}, conflict: c, decision: d, started: time.Now()}
+	merged, err := m.writeMerges(ctx, db, []*job{j})
+	if err == nil && len(merged) > 0 {
+		err = m.writeTombstones(ctx, db, merged)
+	}
+	if err == nil {
+		err = j.err
+	}
+	if err != nil {
+		return err
+	}
+	return m.Ledger.DropCases(ctx, c.DB, c.ID)
+}
+
+// unchanged checks that a document's leaves are still those of c.
+func unchanged(ctx context.Context, db *database, c couchmend.Conflict) error {
+	now, err := db.Leaves(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	return Moved(c, now)
+}
+
+// Moved returns an error of KindConflict that says how the leaves of a document
+// differ from those that c shows; nil where they are the same.
+func Moved(c couchmend.Conflict, now []couchmend.Revision) error {
+	shown, current := leavesOf(c), make([]couchmend.Rev, len(now))
+	for i, leaf := range now {
+		current[i] = leaf.Rev
+	}
+	if sameRevs(shown, current) {
+		return nil
+	}
+	var words []string
+	for _, leaf := range now {
+		if !slices.Contains(shown, leaf.Rev) {
+			word := "is new"
+			if leaf.Deleted {
+				word = "is a new deletion"
+			}
+			words = append(words, leaf.Rev.String()+" "+word)
+		}
+	}
+	for _, r := range shown {
+		if !slices.Contains(current, r) {
+			words = append(words, r.String()+" is no longer a leaf")
+		}
+	}
+	return &couchmend.Error{Op: "resolve", DB: c.DB, ID: c.ID, Kind: couchmend.KindConflict, Err: fmt.Errorf("the document has changed since it was shown: %v; nothing was written", words)}
+}
+
+// Undone is what an undo does.
+type Undone struct {
+	Entry    ledger.Entry         // the decision that is taken back
+	Restored []couchmend.Revision // to write, or written
+}
+
+// Undo takes the newest decision on a document back that is not undone yet: see
+// decide.Undo. With dryRun nothing is written. KindNotFound where the journal
+// holds none.
+func (m *Mender) Undo(ctx context.Context, dbName, id, by string, dryRun bool) (Undone, error) {
+	db, err := m.database(ctx, dbName)
+	if err != nil {
+		return Undone{}, err
+	}
+	now, err := db.Leaves(ctx, id)
+	if err != nil {
+		return Undone{}, err
+	}
+	history, err := m.Ledger.History(ctx, dbName, id)
+	if err != nil {
+		return Undone{}, err
+	}
+	e, ok := toUndo(history, now)
+	if !ok {
+		return Undone{}, &couchmend.Error{Op: "undo", DB: dbName, ID: id, Kind: couchmend.KindNotFound,
+			Err: fmt.Errorf("the journal holds no decision on it that can be undone; it remembers as long as its undo horizon")}
+	}
+	if err := fillContents(ctx, db, id, e.Leaves, now); err != nil {
+		return Undone{}, err
+	}
+	undone := Undone{Entry: e, Restored: decide.Undo(e.Decision, e.Leaves, db.revsLimit)}
+	if dryRun {
+		return undone, nil
+	}
+	if err := m.Ledger.Append(ctx, ledger.Entry{DB: dbName, ID: id, Kind: "undo", By: by, Decision: e.Decision, Leaves: now}); err != nil {
+		return Undone{}, err
+	}
+	writes := make([]couch.Write, len(undone.Restored))
+	for i, r := range undone.Restored {
+		writes[i] = couch.Write{ID: id, Revision: r}
+	}
+	written, err := db.Write(ctx, writes)
+	if err != nil {
+		return undone, err
+	}
+	for _, err := range written.Errs {
+		if err != nil {
+			return undone, err
+		}
+	}
+	return undone, nil
+}
+
+// toUndo returns the newest entry that took effect and was not undone.
+func toUndo(history []ledger.Entry, now []couchmend.Revision) (ledger.Entry, bool) {
+	undone := map[couchmend.Rev]bool{}
+	for _, e := range slices.Backward(history) {
+		written := effect(e.Decision)
+		switch {
+		case written == couchmend.Rev{} || len(e.Leaves) == 0 || undone[written]:
+		case e.Kind == "undo":
+			undone[written] = true
+		case tookEffect(written, now):
+			return e, true
+		}
+	}
+	return ledger.Entry{}, false
+}
+
+// effect is a revision by which one sees that a decision was carried out.
+func effect(d couchmend.Decision) couchmend.Rev {
+	switch {
+	case d.Merge != nil:
+		return d.Merge.Rev
+	case len(d.Bury) > 0:
+		return d.Bury[0].Rev
+	}
+	return couchmend.Rev{}
+}
+
+func tookEffect(written couchmend.Rev, now []couchmend.Revision) bool {
+	return slices.ContainsFunc(now, func(leaf couchmend.Revision) bool { return slices.Contains(leaf.Path, written) })
+}
+
+// fillContents fetches the bytes of attachments that the journal holds as
+// stubs: all leaves showed the same one, and a live leaf still has it.
+func fillContents(ctx context.Context, db *database, id string, leaves, now []couchmend.Revision) error {
+	for i := range leaves {
+		for k := range leaves[i].Attachments {
+			a := &leaves[i].Attachments[k]
+			if a.Data != nil {
+				continue
+			}
+			holder := slices.IndexFunc(now, func(leaf couchmend.Revision) bool {
+				return !leaf.Deleted && slices.ContainsFunc(leaf.Attachments, func(b couchmend.Attachment) bool {
+					return b.Name == a.Name && b.Digest == a.Digest && b.Length == a.Length
+				})
+			})
+			rev := leaves[i].Rev
+			if holder >= 0 {
+				rev = now[holder].Rev
+			}
+			data, err := db.Attachment(ctx, id, rev, a.Name)
+			if err != nil {
+				return err
+			}
+			a.Data = data
+		}
+	}
+	return nil
+}
+
+// Tree is the revision tree of a conflict, for people to look at.
+func Tree(c couchmend.Conflict) *revtree.Tree {
+	var paths []revtree.Path
+	for _, leaf := range slices.Concat(c.Leaves, c.Dead) {
+		paths = append(paths, leaf.Path)
+	}
+	return revtree.New(paths...)
+}

@@ -67,7 +67,7 @@ func (c *compiler) part(e entry, path merge.Path, negate bool) condition {
 	case op == "$or":
 		return combine(c.each(e, path, negate), !negate)
 	case op == "$nor" && c.nested == 0:
-		return combine(c.each(e, path, !negate), !negate)
+		return combine(c.each(e, path, !negate), negate)
 	case op == "$nor":
 		return unless(either(c.each(e, path, false)), !negate)
 	case op == "$not":

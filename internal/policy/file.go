@@ -126,11 +126,12 @@ func (r *reader) databases(n *yaml.Node, policies map[string]*Policy) []Database
 		if item.Kind == yaml.ScalarNode {
 			d.Match = r.text(item, "a database", `its name, a glob or {match: medic, policy: reports}`)
 		} else {
+			before := len(r.problems)
 			r.section(item, "an entry of databases",
 				setting{key: "match", read: func(v *yaml.Node) { d.Match = r.text(v, "match in databases", "a database's name or a glob") }},
 				setting{key: "policy", read: func(v *yaml.Node) { d.Policy, at = r.text(v, "policy in databases", "a policy's name"), v }},
 			)
-			if item.Kind == yaml.MappingNode && value(item, "match") == nil {
+			if len(r.problems) == before && value(item, "match") == nil {
 				r.problem(item, "an entry of databases has no match: add the name or glob of the databases, such as match: medic")
 			}
 		}
@@ -163,11 +164,14 @@ func (r *reader) policyNamed(at *yaml.Node, d Database, policies map[string]*Pol
 		return
 	}
 	known := slices.Sorted(maps.Keys(policies))
+	if policies[DefaultName] == nil {
+		known = append(known, DefaultName)
+	}
 	if near := nearest(d.Policy, known); near != "" {
 		r.problem(at, "policy %q does not exist: did you mean %q?", d.Policy, near)
 		return
 	}
-	r.problem(at, "policy %q does not exist: add it to policies, or take %s", d.Policy, orList(append(known, DefaultName)))
+	r.problem(at, "policy %q does not exist: add it to policies, or take %s", d.Policy, orList(known))
 }
 
 func (r *reader) warnOfUnused(f *File, at map[string]*yaml.Node) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// matchGlob reports whether a glob of File.Databases matches a database.
-func matchGlob(glob, db string) bool {
+// Match reports whether a glob of File.Databases matches a database: see File.For.
+func Match(glob, db string) bool {
 	if strings.HasPrefix(db, "_") && !strings.HasPrefix(glob, "_") {
 		return false
 	}
@@ -31,5 +31,5 @@ func globFault(glob string) string {
 // "*" alone. A "*" of later is then a letter like any other, because only a
 // "*" of glob's can match it.
 func covers(glob, later string) bool {
-	return !strings.ContainsAny(glob, `?[\`) && matchGlob(glob, later) || glob == later
+	return !strings.ContainsAny(glob, `?[\`) && Match(glob, later) || glob == later
 }

@@ -123,7 +123,7 @@ func Parse(name string, text []byte, dir string) (*File, error) {
 // glob that begins with "_" itself matches them.
 func (f *File) For(db string) *Policy {
 	for _, d := range f.Databases {
-		if matchGlob(d.Match, db) {
+		if Match(d.Match, db) {
 			return f.Policies[d.Policy]
 		}
 	}

@@ -100,7 +100,7 @@ func plainWords(message string, rest []byte) string {
 	case strings.Contains(message, "unexpected end of stream"):
 		return "a quote that opens here is never closed"
 	case strings.Contains(message, "',' or"):
-		return "a bracket that opens here is not closed: want " + message[strings.Index(message, "','"):]
+		return "a bracket that opens before this is never closed: want " + message[strings.Index(message, "','"):]
 	}
 	return message
 }

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/policy"
+	"github.com/couchmend/couchmend/mend"
+)
+
+// connection is how every verb reaches CouchDB, the policy and the state.
+// Secrets come from the environment or from files, never from arguments.
+type connection struct {
+	CouchDB      string   `name:"couchdb" env:"COUCHDB_URL" placeholder:"URL" help:"The server. A password belongs into COUCHDB_PASSWORD or a file, not here."`
+	User         string   `env:"COUCHDB_USER" help:"The user's name. The password comes from COUCHDB_PASSWORD or --password-file."`
+	PasswordFile string   `type:"existingfile" help:"A file that holds the password."`
+	TokenFile    string   `type:"existingfile" help:"A file that holds a JSON Web Token; or COUCHDB_TOKEN."`
+	Cookie       bool     `help:"Log in once at _session instead of with each request."`
+	ClientCert   string   `type:"existingfile" help:"Client certificate, PEM."`
+	ClientKey    string   `type:"existingfile" help:"Its key, PEM."`
+	CAFile       string   `name:"ca-file" type:"existingfile" help:"A private certificate authority, PEM."`
+	Policy       string   `short:"p" type:"existingfile" env:"COUCHMEND_POLICY" help:"The policy file. Default: couchmend.yaml where there is one, else the built-in policy."`
+	Databases    []string `name:"db" short:"d" placeholder:"GLOB" help:"Databases to look after, if other than the policy's. May be repeated."`
+	State        string   `env:"COUCHMEND_STATE" placeholder:"DIR" help:"Where the state is kept. Default: .couchmend in the policy's folder, or here."`
+	NATS         string   `name:"nats" env:"COUCHMEND_NATS" placeholder:"URL" help:"A NATS server that keeps the state instead, shared by many couchmends."`
+	NATSCreds    string   `name:"nats-creds" type:"existingfile" env:"COUCHMEND_NATS_CREDS" help:"Its credentials file."`
+	LogLevel     string   `enum:"debug,info,warn,error" default:"info" help:"How much is logged: debug, info, warn or error."`
+}
+
+// open opens couchmend. share is for verbs that work beside a running `run`.
+func (c *connection) open(a *app, share bool) (*mend.Couchmend, error) {
+	o := mend.Options{
+		URL: c.CouchDB, Username: c.User, Password: os.Getenv("COUCHDB_PASSWORD"), Token: os.Getenv("COUCHDB_TOKEN"),
+		Cookie: c.Cookie, ClientCert: c.ClientCert, ClientKey: c.ClientKey, CAFile: c.CAFile,
+		PolicyFile: c.policyFile(), Databases: c.Databases,
+		StateDir: c.stateDir(), NATS: c.NATS, NATSCreds: c.NATSCreds, Share: share,
+		Log: c.logger(a),
+	}
+	for _, secret := range []struct {
+		file string
+		to   *string
+	}{{c.PasswordFile, &o.Password}, {c.TokenFile, &o.Token}} {
+		if secret.file == "" {
+			continue
+		}
+		text, err := policy.ReadSecret(secret.file)
+		if err != nil {
+			return nil, err
+		}
+		*secret.to = text
+	}
+	if o.Username == "" {
+		o.Password = ""
+	}
+	return mend.Open(a.ctx, o)
+}
+
+// defaultPolicy is the policy file that is used where none is named.
+const defaultPolicy = "couchmend.yaml"
+
+func (c *connection) policyFile() string {
+	if c.Policy != "" {
+		return c.Policy
+	}
+	if _, err := os.Stat(defaultPolicy); err == nil {
+		return defaultPolicy
+	}
+	return ""
+}
+
+func (c *connection) stateDir() string {
+	if c.State != "" {
+		return c.State
+	}
+	return filepath.Join(filepath.Dir(c.policyFile()), ".couchmend")
+}
+
+// logger writes JSON lines to standard error.
+func (c *connection) logger(a *app) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(strings.ToUpper(c.LogLevel))) // one of the enum's
+	return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// usage is an error in what the user gave.
+func usage(err error) error {
+	return &couchmend.Error{Op: "usage", Kind: couchmend.KindUsage, Err: err}
+}

@@ -1,0 +1,102 @@
+// Command couchmend keeps CouchDB databases free of conflicts.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/couchmend/couchmend"
+)
+
+// The exit codes that scripts branch on.
+const (
+	exitOK     = 0 // everything is resolved
+	exitFailed = 1
+	exitReview = 2 // something is in review
+)
+
+// cli is the command line: a verb a field.
+type cli struct {
+	Run     runCmd     `cmd:"" help:"Follow databases and mend their conflicts. With --once: catch up and leave."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// app is what every verb works with.
+type app struct {
+	ctx    context.Context
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// exitError ends the command with a code of its own.
+type exitError struct{ code int }
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+func main() { os.Exit(Main()) }
+
+// Main runs the command of os.Args and returns its exit code.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	return run(&app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
+}
+
+func run(a *app, args []string) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("couchmend"),
+		kong.Description("couchmend keeps CouchDB databases free of conflicts, and loses nothing.\n\nExit codes: 0 all resolved, 2 something is in review, 1 failure."),
+		kong.Writers(a.stdout, a.stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.UsageOnError(),
+		kong.Bind(a),
+	)
+	if err != nil {
+		fmt.Fprintln(a.stderr, "couchmend:", err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintln(a.stderr, "couchmend:", err)
+		return exitFailed
+	}
+	err = parsed.Run(a)
+	var exit exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	fmt.Fprintln(a.stderr, "couchmend:", err)
+	if hint := hint(err); hint != "" {
+		fmt.Fprintln(a.stderr, hint)
+	}
+	return exitFailed
+}
+
+// hint says what one can do about an error.
+func hint(err error) string {
+	switch couchmend.KindOf(err) {
+	case couchmend.KindAuth:
+		return "Check the user and the password. couchmend stops at the first refusal: CouchDB locks an account for five minutes after five."
+	case couchmend.KindLocked:
+		return "Use another --state directory, or stop the other process."
+	case couchmend.KindFull:
+		return "Nothing is mended without a journal. Make room, then start again; nothing is lost."
+	}
+	return ""
+}

@@ -1,0 +1,252 @@
+// Package feed follows databases: it reads their changes, puts each document
+// that may be in conflict into the work queue, and moves the checkpoint behind
+// what is resolved or in review (I6).
+//
+// A few databases are followed with a connection each. Where there are many,
+// one per user say, none is held: the server's feed of database updates wakes
+// those that changed, and a sweep now and then finds what that feed missed.
+package feed
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/couch"
+	"github.com/couchmend/couchmend/internal/ledger"
+)
+
+// Config says what is followed.
+type Config struct {
+	Server *couch.Server
+	Ledger *ledger.Ledger
+	// Match reports whether a database is to be followed. Names are those that
+	// are known without asking: they serve where listing is forbidden.
+	Match func(db string) bool
+	Names []string
+	Log   *slog.Logger
+	// Reset is told of a database that was deleted or created anew. May be nil.
+	Reset func(db string)
+	// Held is how many databases are followed with a connection each. Default 32.
+	Held int
+	// Refresh is how often databases are listed to find new ones; default 10 s.
+	// Sweep is how often all of many databases are read through; default 5 min.
+	Refresh, Sweep time.Duration
+}
+
+// Follower follows databases.
+type Follower struct {
+	Config
+	owner string
+
+	mu    sync.Mutex
+	known map[string]error // the last error of each database, to report it once
+}
+
+// New returns a Follower.
+func New(cfg Config) *Follower {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Reset == nil {
+		cfg.Reset = func(string) {}
+	}
+	cfg.Held = orDefault(cfg.Held, 32)
+	cfg.Refresh = orDefault(cfg.Refresh, 10*time.Second)
+	cfg.Sweep = orDefault(cfg.Sweep, 5*time.Minute)
+	host, _ := os.Hostname()
+	return &Follower{Config: cfg, owner: host + " " + strconv.Itoa(os.Getpid()), known: map[string]error{}}
+}
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+// Databases lists the databases that exist and are to be followed, sorted.
+// Where listing is forbidden, they are those that are known by name.
+func (f *Follower) Databases(ctx context.Context) ([]string, error) {
+	all, err := f.Server.AllDBs(ctx)
+	switch couchmend.KindOf(err) {
+	case couchmend.KindForbidden, couchmend.KindNotFound:
+		return f.Names, nil
+	case "":
+	default:
+		return nil, err
+	}
+	names := slices.DeleteFunc(all, func(name string) bool { return !f.Match(name) })
+	slices.Sort(names)
+	return names, nil
+}
+
+// Run follows until ctx ends, or an error that no waiting mends: a refused
+// login, a wrong server.
+func (f *Follower) Run(ctx context.Context) error {
+	for pause := (patience{}); ; {
+		names, err := f.Databases(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && fatal(err):
+			return err
+		case err != nil:
+			f.Log.Warn("databases can't be listed", "error", err)
+			pause.wait(ctx)
+			continue
+		}
+		pause = patience{}
+		if len(names) <= f.Held {
+			err = f.hold(ctx, names)
+		} else {
+			err = f.wake(ctx)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// fatal reports whether waiting can't help.
+func fatal(err error) bool { return couchmend.KindOf(err) == couchmend.KindAuth }
+
+// hold follows each database with a connection of its own. It returns nil when
+// there are too many.
+func (f *Follower) hold(ctx context.Context, names []string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel(nil)
+	following := map[string]bool{}
+	var mu sync.Mutex
+	start := func(name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if following[name] {
+			return
+		}
+		following[name] = true
+		group.Go(func() {
+			if err := f.follow(ctx, name); err != nil {
+				cancel(err)
+			}
+			mu.Lock()
+			delete(following, name)
+			mu.Unlock()
+		})
+	}
+	for {
+		for _, name := range names {
+			start(name)
+		}
+		select {
+		case <-ctx.Done():
+			if err := context.Cause(ctx); fatal(err) {
+				return err
+			}
+			return nil
+		case <-time.After(f.Refresh):
+		}
+		if now, err := f.Databases(ctx); err == nil {
+			names = now
+		}
+		if len(names) > f.Held {
+			return nil
+		}
+	}
+}
+
+// follow reads one database's feed until ctx ends or the database is gone. It
+// returns fatal errors alone.
+func (f *Follower) follow(ctx context.Context, name string) error {
+	for pause := (patience{}); ctx.Err() == nil; {
+		err := f.turn(ctx, name, true)
+		switch {
+		case ctx.Err() != nil || couchmend.KindOf(err) == couchmend.KindNotFound:
+			return nil
+		case fatal(err):
+			return err
+		case errors.Is(err, ledger.ErrHeld): // another process reads it
+		case err != nil:
+			f.complain(name, err)
+		default:
+			pause = patience{}
+		}
+		pause.wait(ctx)
+	}
+	return nil
+}
+
+// turn reads one database's feed under a lease: to its end, or with stay until
+// something ends it.
+func (f *Follower) turn(ctx context.Context, name string, stay bool) error {
+	lease, err := f.Ledger.Lease(ctx, "feed "+name, f.owner)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-lease.Lost():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	defer func() { _ = lease.Release(context.WithoutCancel(ctx)) }() // it expires by itself
+	r, err := f.open(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := r.catchUp(ctx); err != nil {
+		return err
+	}
+	f.recovered(name)
+	if !stay {
+		return nil
+	}
+	return r.stay(ctx)
+}
+
+// complain logs a database's error, once as long as it stays the same.
+func (f *Follower) complain(name string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if before := f.known[name]; before != nil && before.Error() == err.Error() {
+		return
+	}
+	f.known[name] = err
+	f.Log.Warn("the feed stopped and is tried again", "db", name, "error", err)
+}
+
+func (f *Follower) recovered(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.known[name] != nil {
+		f.Log.Info("the feed goes on", "db", name)
+		delete(f.known, name)
+	}
+}
+
+// patience waits longer each time: 0.5 s, 1 s, 2 s … 30 s, each ± 25 %.
+type patience struct{ tries int }
+
+func (p *patience) wait(ctx context.Context) {
+	d := min(500*time.Millisecond<<min(p.tries, 10), 30*time.Second)
+	p.tries++
+	select {
+	case <-ctx.Done():
+	case <-time.After(d*3/4 + rand.N(d/2)):
+	}
+}

@@ -1,0 +1,58 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/ledger"
+)
+
+// onceWait is how often Once looks whether the queue is done.
+const onceWait = 50 * time.Millisecond
+
+// Once reads each database to the end of what there is now, waits until all of
+// it is resolved or in review, and saves the checkpoints. Somebody else must
+// work the queue meanwhile. Paused databases are read, not waited for.
+func (f *Follower) Once(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := f.once(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Follower) once(ctx context.Context, name string) error {
+	lease, err := f.Ledger.Lease(ctx, "feed "+name, f.owner)
+	if errors.Is(err, ledger.ErrHeld) {
+		return &couchmend.Error{Op: "read feed", DB: name, Kind: couchmend.KindLocked, Err: fmt.Errorf("another couchmend follows this database: %w", err)}
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lease.Release(context.WithoutCancel(ctx)) }()
+	r, err := f.open(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := r.catchUp(ctx); err != nil {
+		return err
+	}
+	for {
+		_, left, err := f.Ledger.OldestWork(ctx, r.checkpoint)
+		if err != nil {
+			return err
+		}
+		if !left || f.Ledger.Paused(name) {
+			return r.save(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(onceWait):
+		}
+	}
+}

@@ -1,0 +1,270 @@
+// Package mend is couchmend as a whole, to run in a Go program: it follows
+// databases of one CouchDB, mends their conflicts by a policy, and keeps its
+// state in a directory or on a NATS server.
+//
+//	c, err := mend.Open(ctx, mend.Options{URL: "http://127.0.0.1:5984", StateDir: "state"})
+//	…
+//	defer c.Close()
+//	err = c.Run(ctx) // until ctx ends
+package mend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/couch"
+	"github.com/couchmend/couchmend/internal/decide"
+	"github.com/couchmend/couchmend/internal/feed"
+	"github.com/couchmend/couchmend/internal/jsondoc"
+	"github.com/couchmend/couchmend/internal/ledger"
+	"github.com/couchmend/couchmend/internal/mender"
+	"github.com/couchmend/couchmend/internal/merge"
+	"github.com/couchmend/couchmend/internal/policy"
+)
+
+// Options says what is mended, by which policy, and where the state is kept.
+type Options struct {
+	// URL is the server's, http or https. It may hold a user and a password,
+	// which are never shown.
+	URL string
+	// Username and Password log in with each request, or once with Cookie.
+	Username, Password string
+	Cookie             bool
+	Token              string // a JSON Web Token, instead
+	// ProxyUser, ProxyRoles and ProxySecret are CouchDB's proxy
+	// authentication, instead.
+	ProxyUser   string
+	ProxyRoles  []string
+	ProxySecret string
+	// ClientCert, ClientKey and CAFile are PEM files.
+	ClientCert, ClientKey, CAFile string
+
+	// PolicyFile is a couchmend.yaml. Without one, the built-in policy merges
+	// what cannot be disputed. Its couchdb: section fills what is empty above.
+	PolicyFile string
+	// Databases are globs of databases to follow, if other than the policy's.
+	// Without both, all are followed but CouchDB's own, whose names begin
+	// with "_".
+	Databases []string
+
+	// StateDir holds the state; it is made if there is none. NATS is the URL of
+	// a NATS server that holds it instead.
+	StateDir, NATS string
+	NATSCreds      string // that server's credentials file
+	// Share is for a short command: it joins the process that holds StateDir,
+	// if there is one, instead of being refused.
+	Share bool
+
+	Workers int // that mend side by side; default 2
+	Log     *slog.Logger
+}
+
+// Couchmend is one instance, open.
+type Couchmend struct {
+	Server *couch.Server
+	Ledger *ledger.Ledger
+	Mender *mender.Mender
+	Feed   *feed.Follower
+	Policy *policy.File // nil: the built-in policy
+
+	workers   int
+	databases []string
+	builtin   *policy.Policy
+}
+
+// Open reads the policy and opens the state. It does not ask the server
+// anything yet. Close ends it.
+func Open(ctx context.Context, o Options) (*Couchmend, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Couchmend{workers: o.Workers, databases: o.Databases, builtin: policy.Builtin()}
+	if c.workers == 0 {
+		c.workers = 2
+	}
+	var err error
+	if o.PolicyFile != "" {
+		if c.Policy, err = policy.Load(o.PolicyFile); err != nil {
+			return nil, err
+		}
+		for _, w := range c.Policy.Warnings {
+			o.Log.Warn("policy", "warning", w.String())
+		}
+		if err := o.fill(c.Policy.Server); err != nil {
+			return nil, err
+		}
+	}
+	if o.URL == "" {
+		return nil, &couchmend.Error{Op: "connect", Kind: couchmend.KindUsage, Err: errors.New("no server is named: give --couchdb, COUCHDB_URL, or couchdb: {url: …} in the policy file")}
+	}
+	if c.Server, err = couch.Open(o.couch()); err != nil {
+		return nil, err
+	}
+	open := ledger.Open
+	if o.Share {
+		open = ledger.Connect
+	}
+	state := ledger.Config{Dir: o.StateDir, URL: o.NATS, CredsFile: o.NATSCreds, Logger: o.Log}
+	if o.NATS != "" {
+		state.Dir = ""
+	}
+	if c.Ledger, err = open(ctx, state); err != nil {
+		c.Server.Close()
+		return nil, err
+	}
+	c.Mender = mender.New(mender.Config{Server: c.Server, Ledger: c.Ledger, Rules: c.rules, Log: o.Log})
+	c.Feed = feed.New(feed.Config{
+		Server: c.Server, Ledger: c.Ledger, Log: o.Log,
+		Match: c.Match, Names: c.names(), Reset: c.Mender.Forget,
+	})
+	return c, nil
+}
+
+// Close ends what Open began. State that others share stays.
+func (c *Couchmend) Close() error {
+	c.Server.Close()
+	return c.Ledger.Close()
+}
+
+// Match reports whether a database is followed.
+func (c *Couchmend) Match(db string) bool {
+	if len(c.databases) == 0 {
+		return c.policyOf(db) != nil
+	}
+	for _, glob := range c.databases {
+		if policy.Match(glob, db) {
+			return true
+		}
+	}
+	return false
+}
+
+// policyOf returns a database's policy; nil where the policy file names
+// databases, and not this one.
+func (c *Couchmend) policyOf(db string) *policy.Policy {
+	switch {
+	case c.Policy != nil && len(c.Policy.Databases) > 0:
+		return c.Policy.For(db)
+	case strings.HasPrefix(db, "_") && len(c.databases) == 0:
+		return nil // CouchDB's own
+	case c.Policy != nil && c.Policy.Policies[policy.DefaultName] != nil:
+		return c.Policy.Policies[policy.DefaultName]
+	}
+	return c.builtin
+}
+
+func (c *Couchmend) rules(db string) (decide.Rules, string) {
+	p := c.policyOf(db)
+	if p == nil {
+		return nil, ""
+	}
+	digest := "builtin"
+	if c.Policy != nil {
+		digest = c.Policy.Digest
+	}
+	return func(id string, body jsondoc.Value) *merge.Rule { return p.Select(body, id) }, digest
+}
+
+// names are the databases that are named without a wildcard.
+func (c *Couchmend) names() []string {
+	globs := c.databases
+	if len(globs) == 0 && c.Policy != nil {
+		for _, d := range c.Policy.Databases {
+			globs = append(globs, d.Match)
+		}
+	}
+	var names []string
+	for _, glob := range globs {
+		if !strings.ContainsAny(glob, `*?[\`) {
+			names = append(names, glob)
+		}
+	}
+	return names
+}
+
+// Run follows and mends until ctx ends. A server that is away is waited for; an
+// error is one that no waiting mends: another program answers at the URL, the
+// login is refused, the journal is full.
+func (c *Couchmend) Run(ctx context.Context) error {
+	if err := c.ready(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group sync.WaitGroup
+	group.Go(func() { cancel(c.Mender.Work(ctx, c.workers)) })
+	group.Go(func() { cancel(c.Feed.Run(ctx)) })
+	group.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Once mends what there is now, and returns when all of it is resolved or in
+// review.
+func (c *Couchmend) Once(ctx context.Context) error {
+	if err := c.ready(ctx); err != nil {
+		return err
+	}
+	names, err := c.Feed.Databases(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.missing(names); err != nil {
+		return err
+	}
+	working, stop := context.WithCancelCause(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer stop(nil)
+	group.Go(func() {
+		if err := c.Mender.Work(working, c.workers); err != nil {
+			stop(err)
+		}
+	})
+	err = c.Feed.Once(working, names)
+	if cause := context.Cause(working); cause != nil && ctx.Err() == nil {
+		return cause
+	}
+	return err
+}
+
+// missing says which databases were named and do not exist.
+func (c *Couchmend) missing(found []string) error {
+	have := map[string]bool{}
+	for _, name := range found {
+		have[name] = true
+	}
+	for _, name := range c.names() {
+		if !have[name] {
+			return &couchmend.Error{Op: "follow", DB: name, Kind: couchmend.KindNotFound, Err: fmt.Errorf("%s has no such database", c.Server.URL())}
+		}
+	}
+	return nil
+}
+
+// readyWait is how long a server that does not answer is waited for at the
+// start: one that is just starting, too.
+const readyWait = 10 * time.Second
+
+// ready checks that a CouchDB answers.
+func (c *Couchmend) ready(ctx context.Context) error {
+	deadline := time.Now().Add(readyWait)
+	for {
+		_, err := c.Server.Ping(ctx)
+		if couchmend.KindOf(err) != couchmend.KindUnreachable || time.Now().After(deadline) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}

@@ -174,7 +174,7 @@ func anyOf(elements []jsondoc.Value, c condition) bool { return slices.ContainsF
 
 // eachOf does not hold for an empty array, as in CouchDB.
 func eachOf(elements []jsondoc.Value, c condition) bool {
-	return !slices.ContainsFunc(elements, not(c))
+	return len(elements) > 0 && !slices.ContainsFunc(elements, not(c))
 }
 
 // anyKey is $keyMapMatch: one of an object's names satisfies the selector.

@@ -82,6 +82,7 @@ func (d *draft) record(kind string) {
 	})), "meta", "origin")
 	d.add(fixed(number(0)), "vitals", "unit")
 	d.add(fixed(d.text()), "profile", "given")
+	d.add(fixed(d.text()), "team", "name")
 	if !d.opts.NoBigNumbers {
 		d.add(fixed(pick(d, jsondoc.Value("12345678901234567890"), jsondoc.Value("1.0"), jsondoc.Value("-98765432109876543210"))), "serial")
 	}

@@ -131,44 +131,45 @@ func recreatedBesideDeletion(d *draft) Expectation {
 	return d.untouched()
 }
 
+// softMark is the field "deleted" where the rule lets edits stand: the merge is
+// as if nobody had set it.
+type softMark struct{ register }
+
+func (m *softMark) truth(*draft) jsondoc.Value { return m.first }
+
 // softDeleted grows a star in which one segment sets the field "deleted", and
-// says which, and in which slot.
-func (d *draft) softDeleted(kind string) (deleted segment, place int) {
+// says which.
+func (d *draft) softDeleted(kind string) segment {
 	d.star(d.few())
 	d.record(kind)
-	deleted = d.segments[d.IntN(len(d.segments))]
-	mark := &register{writes: []write{{at: d.within(deleted), value: pick(d, jsondoc.Value("true"), number(1), d.text())}}}
+	deleted := d.segments[d.IntN(len(d.segments))]
+	mark := &softMark{}
+	mark.writes = []write{{at: d.within(deleted), value: pick(d, jsondoc.Value("true"), number(1), d.text())}}
 	if d.chance(0.5) {
 		mark.first = pick(d, jsondoc.Value("false"), jsondoc.Value("null"), number(0), jsondoc.String(""))
 	}
 	d.add(mark, "deleted")
-	place = len(d.slots) - 1
 	for _, seg := range d.segments {
 		if seg.last() != deleted.last() {
 			r := &register{first: d.value(), writes: []write{{at: d.within(seg), value: d.value()}}}
 			d.add(r, "edit", d.unique())
 		}
 	}
-	return deleted, place
+	return deleted
 }
 
 // softDeleteStands keeps the deleted body, stale or not.
 func softDeleteStands(d *draft) Expectation {
-	deleted, _ := d.softDeleted("soft-delete")
+	deleted := d.softDeleted("soft-delete").last()
 	if len(d.segments) == 2 && d.chance(0.5) {
 		d.bothWrite(nil)
 	}
-	return d.stands(inOrderOf(d.body(d.live()[0]), d.body(deleted.last())), d.filesAt(deleted.last()))
+	return d.stands(inOrderOf(d.body(d.live()[0]), d.body(deleted)), d.filesAt(deleted))
 }
 
 // softEditStands takes the edits and leaves the deletion out.
 func softEditStands(d *draft) Expectation {
-	_, place := d.softDeleted("soft-edit")
-	mark := d.slots[place].field.(*register)
-	for _, n := range d.nodes { // the bodies as they were written
-		d.body(n)
-	}
-	d.slots[place].field = fixed(mark.first) // from here on: as if it had not been
+	d.softDeleted("soft-edit")
 	return d.merged()
 }
 

@@ -1,6 +1,10 @@
 package conflictgen
 
-import "github.com/couchmend/couchmend/internal/jsondoc"
+import (
+	"slices"
+
+	"github.com/couchmend/couchmend/internal/jsondoc"
+)
 
 // numberScenarios are about values that a double cannot hold (I8).
 func numberScenarios() []scenario {
@@ -20,8 +24,8 @@ func bigNumbers(d *draft) Expectation {
 	r.writes = []write{{at: d.within(d.segments[0]), value: jsondoc.Value("12345678901234567892")}}
 	d.add(r, "vitals", "number")
 	tags := &set{start: []jsondoc.Value{jsondoc.Value("90071992547409931")}}
-	for i, seg := range d.segments {
-		tags.edits = append(tags.edits, setEdit{at: d.within(seg), element: number(90071992547409920 + 3*i)})
+	for i, seg := range d.segments { // none of these is another one, rounded
+		tags.edits = append(tags.edits, setEdit{at: d.within(seg), element: number(90071992547409921 + 3*i)})
 	}
 	d.add(tags, "tags")
 	d.extreme(1, "high")
@@ -59,6 +63,22 @@ func javascriptRounded(d *draft) Expectation {
 	return d.merged()
 }
 
+// roundedSet is a set among whose writers are clients in JavaScript.
+type roundedSet struct {
+	set
+	rounded []*node
+}
+
+func (s *roundedSet) at(n *node) jsondoc.Value {
+	v := s.set.at(n)
+	if slices.ContainsFunc(s.rounded, n.follows) {
+		return roundTrip(v)
+	}
+	return v
+}
+
+// javascriptRoundedArray has a client in JavaScript that wrote an array back,
+// and a set to which it and another client added something.
 func javascriptRoundedArray(d *draft) Expectation {
 	d.star(d.few())
 	d.record("record")
@@ -66,6 +86,12 @@ func javascriptRoundedArray(d *draft) Expectation {
 	e := &exact{register: register{first: jsondoc.Array([]jsondoc.Value{d.awkward(), d.text(), jsondoc.Value("1.0"), number(7)})}}
 	e.rounded = []*node{d.within(d.segments[0])}
 	d.add(e, "series")
+	tags := &roundedSet{set: set{start: []jsondoc.Value{jsondoc.Value("12345678901234567891"), jsondoc.String("x")}}}
+	for _, seg := range d.segments[:2] {
+		tags.edits = append(tags.edits, setEdit{at: seg.last(), element: d.text()})
+	}
+	tags.rounded = []*node{d.within(d.segments[0])}
+	d.add(tags, "tags")
 	return d.merged()
 }
 

@@ -13,6 +13,8 @@ var expectations = slices.Concat(
 	documents, changes, bulkGet, deletions, databases, replication, sessions,
 )
 
+func TestCouchtestBehavesAsExpected(t *testing.T) { behaves(t, startCouchtest(t)) }
+
 func TestExpressPouchDBBehavesAsExpected(t *testing.T) { behaves(t, startPouch(t)) }
 
 func TestCouchDBBehavesAsExpected(t *testing.T) { behaves(t, dialCouch(t)) }

@@ -141,6 +141,9 @@ var excuses = map[string][]excuse{
 			"a partial index holds exactly the conflicted documents",
 			"a JavaScript view sees _conflicts",
 		}},
+		{"it knows no selectors", []string{
+			"a selector on _conflicts finds conflicts in _changes only with conflicts=true",
+		}},
 	},
 }
 

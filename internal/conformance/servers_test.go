@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/couchmend/couchmend/couchtest"
 	"github.com/couchmend/couchmend/internal/pouchserver"
 )
 
@@ -27,6 +29,33 @@ type server struct {
 	address func(db string) string
 	// validate gives db a validation function.
 	validate func(ctx context.Context, db string, v *validator) error
+}
+
+// startCouchtest starts a node in memory that asks for a login, as a real
+// CouchDB does.
+func startCouchtest(t *testing.T) *server {
+	s := &server{name: "couchtest", user: "admin", password: "secret", client: newClient(t)}
+	node := couchtest.NewNode(couchtest.WithAdmin(s.user, s.password))
+	s.url = couchtest.NewServer(t, node).URL
+	withUser := strings.Replace(s.url, "://", "://"+s.user+":"+s.password+"@", 1)
+	s.address = func(db string) string { return withUser + "/" + db }
+	s.validate = func(_ context.Context, db string, v *validator) error {
+		node.DB(db).SetValidate(v.validate)
+		return nil
+	}
+	return s
+}
+
+// validate is v as couchtest has it.
+func (v *validator) validate(doc, _ json.RawMessage, _ couchtest.UserContext) error {
+	var members map[string]any
+	if err := json.Unmarshal(doc, &members); err != nil {
+		return err
+	}
+	if why := v.refuses(members); why != "" {
+		return errors.New(why)
+	}
+	return nil
 }
 
 // startPouch starts an express-pouchdb of the test's own.

@@ -57,9 +57,10 @@ func ordered(kind, place string, format func(int) jsondoc.Value) func(*draft) Ex
 		for _, path := range [][]string{{"stage"}, {"vitals", "pulse"}, {"plan"}} {
 			r := &register{first: d.value(), settle: greatest(byClock)}
 			writers := d.some(1)
+			same := d.value() // what two wrote alike is as late as the later one
 			for _, seg := range d.segments {
 				if has(writers, seg) || seg.last() == latest {
-					r.writes = append(r.writes, write{at: d.within(seg), value: d.orRemoved(), clock: clock.times[seg.last()]})
+					r.writes = append(r.writes, write{at: d.within(seg), value: pick(d, same, d.orRemoved()), clock: clock.times[seg.last()]})
 				}
 			}
 			d.add(r, path...)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Match reports whether a glob of File.Databases matches a database: see File.For.
+// Match reports whether a glob, as File.For takes it, matches a database.
 func Match(glob, db string) bool {
 	if strings.HasPrefix(db, "_") && !strings.HasPrefix(glob, "_") {
 		return false

@@ -66,7 +66,7 @@ func TestEveryMistakeIsToldWithItsPlaceAndWhatWouldBeRight(t *testing.T) {
 		{"databases: [{match: a, policy: x}]\n", `1:32: policy "x" does not exist: add it to policies, or take default`},
 
 		// couchdb.
-		{inCouchdb("password: hunter2"), `3:3: "password" in couchdb: no secret stands in a policy file, which is copied and shared: put it into a file of its own and name that one with password_file, or into the environment`},
+		{inCouchdb("password: hunter2"), `3:3: "password" in couchdb: no secret stands in a policy file, which is copied and shared: name a file that holds it with password_file, or set COUCHDB_PASSWORD`},
 		{inCouchdb("url: ftp://x"), `3:8: url in couchdb is no server's: want http or https, a host and a port, such as "http://127.0.0.1:5984"`},
 		{inCouchdb("url: http://u:hunter2@x"), `3:8: url in couchdb holds a user: take it out and name it with username and password_file`},
 		{inCouchdb("url: http://x/?a=b"), `3:8: url in couchdb has a query or a fragment: want the server alone`},
@@ -76,7 +76,7 @@ func TestEveryMistakeIsToldWithItsPlaceAndWhatWouldBeRight(t *testing.T) {
 		{inCouchdb("password_file: p"), `3:3: couchdb has password_file and no username: add it`},
 		{inCouchdb("cookie: true\ntoken_file: t"), `3:3: couchdb has cookie and token_file: a session is for user and password`},
 		{inCouchdb("client_cert: c"), `3:3: couchdb has only one of client_cert and client_key: want both or neither`},
-		{inCouchdb("username: u\nproxy: {secret: hunter2}"), `4:11: "secret" in proxy in couchdb: no secret stands in a policy file, which is copied and shared: put it into a file of its own and name that one with secret_file, or into the environment`},
+		{inCouchdb("username: u\nproxy: {secret: hunter2}"), `4:11: "secret" in proxy in couchdb: no secret stands in a policy file, which is copied and shared: name a file that holds it with secret_file`},
 
 		// policies and rules.
 		{"databases: [a]\npolicies: [b]\n", `2:11: policies is a list: want a mapping from a policy's name to its rules`},

@@ -30,10 +30,10 @@ type Proxy struct {
 	SecretFile string
 }
 
-// inlineSecret explains why a secret is not taken from a policy file.
-func inlineSecret(key string) string {
-	return "no secret stands in a policy file, which is copied and shared: put it into a file of its own and name that one with " +
-		key + ", or into the environment"
+// inlineSecret explains why a secret is not taken from a policy file; instead
+// says where it belongs.
+func inlineSecret(instead string) string {
+	return "no secret stands in a policy file, which is copied and shared: " + instead
 }
 
 func (r *reader) server(n *yaml.Node) Server {
@@ -57,8 +57,8 @@ func (r *reader) server(n *yaml.Node) Server {
 		file("client_cert", &s.ClientCert),
 		file("client_key", &s.ClientKey),
 		file("ca_file", &s.CAFile),
-		setting{key: "password", refused: inlineSecret("password_file")},
-		setting{key: "token", refused: inlineSecret("token_file")},
+		setting{key: "password", refused: inlineSecret("name a file that holds it with password_file, or set COUCHDB_PASSWORD")},
+		setting{key: "token", refused: inlineSecret("name a file that holds it with token_file, or set COUCHDB_TOKEN")},
 	)
 	r.checkServer(n, s)
 	return s
@@ -73,7 +73,7 @@ func (r *reader) proxy(n *yaml.Node) *Proxy {
 			}
 		}},
 		setting{key: "secret_file", read: func(v *yaml.Node) { p.SecretFile = r.fileName(v, "secret_file of proxy") }},
-		setting{key: "secret", refused: inlineSecret("secret_file")},
+		setting{key: "secret", refused: inlineSecret("name a file that holds it with secret_file")},
 	)
 	return p
 }

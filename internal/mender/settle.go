@@ -11,12 +11,6 @@ import (
 	"github.com/couchmend/couchmend/internal/ledger"
 )
 
-// Delays before work that is no document's fault is handed out again.
-const (
-	pausedDelay = 2 * time.Second
-	awayDelay   = time.Second
-)
-
 // settle ends a batch. Jobs without an ending of their own get the given one;
 // cause is the error behind it. What is resolved or in review is acknowledged,
 // all else handed back. It returns cause where that concerns more than these
@@ -62,9 +56,9 @@ func (m *Mender) handBack(ctx context.Context, j *job) error {
 	case failed:
 		return j.task.Retry(m.Pace(j.task.Attempt + 1))
 	case paused:
-		return j.task.Release(pausedDelay)
+		return j.task.Release(m.Pace(2))
 	case away:
-		return j.task.Release(awayDelay)
+		return j.task.Release(m.Pace(1))
 	}
 	return j.task.Ack(ctx)
 }

@@ -2,7 +2,9 @@ package jsondoc
 
 import (
 	"bytes"
+	"cmp"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,47 +26,127 @@ func Canonical(v Value) Value {
 }
 
 // Equal reports whether a and b are the same value: the same bytes, or the
-// same canonical form. Absent values equal each other alone.
+// same canonical form with integers and floats in the same places. CouchDB
+// tells 1 from 1.0. Absent values equal each other alone.
 func Equal(a, b Value) bool {
-	if a == nil || b == nil {
+	switch {
+	case a == nil || b == nil:
 		return a == nil && b == nil
+	case bytes.Equal(a, b):
+		return true
 	}
-	return bytes.Equal(a, b) || bytes.Equal(Canonical(a), Canonical(b))
+	return bytes.Equal(Canonical(a), Canonical(b)) && sameKinds(a, b)
+}
+
+// sameKinds reports whether two values of one canonical form have floats in the
+// same places.
+func sameKinds(a, b Value) bool {
+	switch a.Kind() {
+	case '0':
+		return IsFloat(a) == IsFloat(b)
+	case '[':
+		return slices.EqualFunc(a.Elements(), b.Elements(), sameKinds)
+	case '{':
+		inB := make(map[string]Value)
+		for _, m := range b.Members() {
+			inB[m.Name] = m.Value
+		}
+		return !slices.ContainsFunc(a.Members(), func(m Member) bool { return !sameKinds(m.Value, inB[m.Name]) })
+	}
+	return true
 }
 
 // Unchanged reports whether v is what base was, or what is left of it after a
 // round trip through a JavaScript client, whose numbers are all float64:
-// 12345678901234567891 becomes 12345678901234567000, 1.0 becomes 1 (I8).
+// 12345678901234567891 becomes 12345678901234567000, 1.0 becomes 1 (I8). No
+// such client makes 1.0 of 1: that is a change.
 func Unchanged(base, v Value) bool {
-	if base == nil || v == nil {
-		return base == nil && v == nil
-	}
-	if bytes.Equal(base, v) || bytes.Equal(Canonical(base), Canonical(v)) {
-		return true
-	}
-	return hasNumber(base) && bytes.Equal(javaScript(base), Canonical(v))
+	return Equal(base, v) || base != nil && v != nil && hasNumber(base) && Equal(javaScript(base), v)
 }
 
-// Exact returns the one of two equal values that no JavaScript client has
-// rounded; false where they are not equal in that sense. Which one it is does
-// not depend on their order.
+// Restored returns v with each number that is just base's after a round trip
+// through a JavaScript client as base wrote it; base itself where nothing else
+// differs. Members are compared by name, array elements by value and else by
+// place.
+func Restored(base, v Value) Value {
+	switch {
+	case Unchanged(base, v):
+		return base
+	case !hasNumber(base) || base.Kind() != v.Kind():
+		return v
+	case v.Kind() == '{':
+		return restoredObject(base, v)
+	case v.Kind() == '[':
+		return restoredArray(base.Elements(), v)
+	}
+	return v
+}
+
+func restoredObject(base, v Value) Value {
+	members, changed := v.Members(), false
+	for i, m := range members {
+		if exact := Restored(base.Get(m.Name), m.Value); !bytes.Equal(exact, m.Value) {
+			members[i].Value, changed = exact, true
+		}
+	}
+	if !changed {
+		return v
+	}
+	return Object(members)
+}
+
+func restoredArray(base []Value, v Value) Value {
+	exact := make(map[string]Value, len(base)) // by what JavaScript makes of it; nil: of several
+	for _, b := range base {
+		rounded := string(javaScript(b))
+		if other, twice := exact[rounded]; twice && !bytes.Equal(other, b) {
+			b = nil
+		}
+		exact[rounded] = b
+	}
+	elements, changed := v.Elements(), false
+	for i, e := range elements {
+		was := exact[string(Canonical(e))]
+		if i < len(base) && (was == nil && len(base) == len(elements) || Unchanged(base[i], e)) {
+			was = base[i]
+		}
+		if restored := Restored(was, e); was != nil && !bytes.Equal(restored, e) {
+			elements[i], changed = restored, true
+		}
+	}
+	if !changed {
+		return v
+	}
+	return Array(elements)
+}
+
+// Exact returns the one of two values that no JavaScript client has rounded,
+// where the other is just that after a round trip, and of two spellings the
+// greater in the sense of Compare; false where they are different values.
+// Which one it is does not depend on their order.
 func Exact(a, b Value) (Value, bool) {
 	switch {
-	case a == nil || b == nil:
-		return a, a == nil && b == nil
-	case bytes.Equal(a, b):
-		return a, true
-	case bytes.Equal(Canonical(a), Canonical(b)):
-		if len(a) > len(b) || len(a) == len(b) && bytes.Compare(a, b) > 0 { // 1.0 beside 1
-			return a, true
+	case Equal(a, b):
+		if Compare(a, b) < 0 {
+			return b, true
 		}
-		return b, true
-	case hasNumber(a) && bytes.Equal(javaScript(a), Canonical(b)):
 		return a, true
-	case hasNumber(b) && bytes.Equal(javaScript(b), Canonical(a)):
+	case Unchanged(a, b):
+		return a, true
+	case Unchanged(b, a):
 		return b, true
 	}
 	return nil, false
+}
+
+// Compare is a total order of values, absent ones first: by canonical form,
+// then by length (1.0 after 1), then by bytes. It returns 0 only for the same
+// bytes.
+func Compare(a, b Value) int {
+	if bytes.Equal(a, b) || a == nil || b == nil {
+		return bytes.Compare(a, b)
+	}
+	return cmp.Or(bytes.Compare(Canonical(a), Canonical(b)), cmp.Compare(len(a), len(b)), bytes.Compare(a, b))
 }
 
 // javaScript is the canonical form of what a JavaScript client makes of v.

@@ -17,8 +17,7 @@ const DefaultMaxInline = 16 << 20
 // attachments merges both sides' attachments, by name and content, against the
 // base's: the winner's order, names new to it after, sorted.
 func (s *step) attachments() []couchmend.Attachment {
-	names := []string{}
-	var added []string
+	var names, added []string
 	for _, a := range s.a.attachments {
 		names = append(names, a.Name)
 	}
@@ -38,21 +37,20 @@ func (s *step) attachments() []couchmend.Attachment {
 // attachment merges what stands under one name.
 func (s *step) attachment(name string) []couchmend.Attachment {
 	base, a, b := named(s.base.attachments, name), named(s.a.attachments, name), named(s.b.attachments, name)
-	at := Path{"_attachments", name}
+	at := "_attachments/" + name
 	switch {
 	case same(a, b):
 		return kept(a)
 	case s.exact && same(base, b):
-		s.note(at, "changed on one side", a == nil, s.a)
+		s.noteAt(at, "changed on one side", a == nil, s.a)
 		return kept(a)
 	case s.exact && same(base, a):
-		s.note(at, "changed on one side", b == nil, s.b)
+		s.noteAt(at, "changed on one side", b == nil, s.b)
 		return kept(b)
 	case s.rule.Attachments == AttachmentsKeepBoth:
-		s.note(at, "both kept", false, s.a, s.b)
-		return append(kept(a), s.renamed(b, a != nil)...)
+		return s.both(at, a, b)
 	case s.rule.Attachments == AttachmentsWinner && (s.exact || s.rule.NoBase == NoBaseStrategies):
-		s.note(at, "the winner's", a == nil, s.a)
+		s.noteAt(at, "the winner's", a == nil, s.a)
 		return kept(a)
 	}
 	reason := couchmend.ReasonAttachment
@@ -63,20 +61,41 @@ func (s *step) attachment(name string) []couchmend.Attachment {
 	return kept(a)
 }
 
-// renamed keeps an attachment beside another of its name:
-// "scan.png" of 3-9f1c2b77… becomes "scan (9f1c2b77).png".
-func (s *step) renamed(b *couchmend.Attachment, beside bool) []couchmend.Attachment {
-	if b == nil || !beside {
-		return kept(b)
+// both keeps two attachments of one name, the second under another:
+// "scan.png" of 3-9f1c2b77… becomes "scan (9f1c2b77).png". Where that name is
+// taken by the same content, that is it; by any other: review.
+func (s *step) both(at string, a, b *couchmend.Attachment) []couchmend.Attachment {
+	s.noteAt(at, "both kept", false, s.a, s.b)
+	if a == nil || b == nil {
+		return slices.Concat(kept(a), kept(b))
 	}
-	copied := *b
 	ext := path.Ext(b.Name)
-	hash := b.From.Hash
-	copied.Name = fmt.Sprintf("%s (%s)%s", strings.TrimSuffix(b.Name, ext), hash[:min(8, len(hash))], ext)
-	if named(s.a.attachments, copied.Name) != nil || named(s.b.attachments, copied.Name) != nil {
-		return nil // kept before
+	copied := *b
+	copied.Name = fmt.Sprintf("%s (%.8s)%s", strings.TrimSuffix(b.Name, ext), b.From.Hash, ext)
+	for _, side := range [][]couchmend.Attachment{s.a.attachments, s.b.attachments} {
+		switch taken := named(side, copied.Name); {
+		case taken == nil:
+		case same(taken, b):
+			return kept(a)
+		default:
+			s.problem(couchmend.ReasonAttachment, fmt.Sprintf("both %q cannot be kept: the name %q is taken", b.Name, copied.Name))
+			return kept(a)
+		}
 	}
-	return []couchmend.Attachment{copied}
+	return []couchmend.Attachment{*a, copied}
+}
+
+// preferring returns merged attachments with those that the winner has too as
+// the winner's: they travel as stubs, and nobody needs their bytes.
+func preferring(winner couchmend.Revision, merged []couchmend.Attachment) []couchmend.Attachment {
+	preferred := slices.Clone(merged)
+	for i := range preferred {
+		if own := named(winner.Attachments, preferred[i].Name); own != nil && same(own, &preferred[i]) {
+			preferred[i] = *own
+			preferred[i].From = winner.Rev
+		}
+	}
+	return preferred
 }
 
 func kept(a *couchmend.Attachment) []couchmend.Attachment {
@@ -93,6 +112,12 @@ func named(attachments []couchmend.Attachment, name string) *couchmend.Attachmen
 		}
 	}
 	return nil
+}
+
+func sameFiles(a, b side) bool {
+	return slices.EqualFunc(a.attachments, b.attachments, func(x, y couchmend.Attachment) bool {
+		return x.Name == y.Name && same(&x, &y)
+	})
 }
 
 // same compares type and content. Digests that differ prove nothing where

@@ -1,7 +1,7 @@
 package merge
 
 import (
-	"bytes"
+	"strings"
 	"time"
 
 	"github.com/couchmend/couchmend/internal/jsondoc"
@@ -11,34 +11,47 @@ import (
 // vectors. No policy names it.
 const clockJoin StrategyKind = "clock"
 
-// compareClocks orders two clock readings: numbers by value, RFC 3339 texts by
-// instant, other texts by their bytes. An absent reading is the earliest. ok is
-// false where the two can't be ordered, as vectors never can (their dominance
-// is not an order).
+// compareClocks orders two clock readings: numbers by value; texts that are no
+// RFC 3339 time by their bytes, before all that are, which go by instant. An
+// absent reading is the earliest. ok is false where the two can't be ordered,
+// as vectors never can (their dominance is not an order).
 func compareClocks(a, b jsondoc.Value) (order int, ok bool) {
+	kind := a.Kind()
+	if a == nil {
+		kind = b.Kind()
+	}
 	switch {
 	case a == nil && b == nil:
 		return 0, true
+	case kind != '0' && kind != '"', a != nil && b != nil && b.Kind() != kind:
+		return 0, false
 	case a == nil:
-		return -1, b.Kind() == '0' || b.Kind() == '"'
+		return -1, true
 	case b == nil:
-		return 1, a.Kind() == '0' || a.Kind() == '"'
-	case a.Kind() == '0' && b.Kind() == '0':
-		x, okX := jsondoc.Number(a)
-		y, okY := jsondoc.Number(b)
-		if !okX || !okY {
-			return 0, false
-		}
-		return x.Cmp(y), true
-	case a.Kind() == '"' && b.Kind() == '"':
-		x, errX := time.Parse(time.RFC3339Nano, a.Text())
-		y, errY := time.Parse(time.RFC3339Nano, b.Text())
-		if errX == nil && errY == nil {
-			return x.Compare(y), true
-		}
-		return bytes.Compare([]byte(a.Text()), []byte(b.Text())), true
+		return 1, true
+	case kind == '"':
+		return compareTimes(a.Text(), b.Text()), true
 	}
-	return 0, false
+	x, okX := jsondoc.Number(a)
+	y, okY := jsondoc.Number(b)
+	if !okX || !okY {
+		return 0, false
+	}
+	return x.Cmp(y), true
+}
+
+func compareTimes(a, b string) int {
+	x, errX := time.Parse(time.RFC3339Nano, a)
+	y, errY := time.Parse(time.RFC3339Nano, b)
+	switch {
+	case errX == nil && errY == nil:
+		return x.Compare(y)
+	case errX == nil:
+		return 1
+	case errY == nil:
+		return -1
+	}
+	return strings.Compare(a, b)
 }
 
 // joinClocks merges two readings of one clock; nil where they are of no kind
@@ -51,9 +64,7 @@ func joinClocks(a, b jsondoc.Value) jsondoc.Value {
 	switch {
 	case !ok:
 		return nil
-	case order == 0: // one instant in two spellings: the same one on every site
-		return greater(a, b)
-	case order > 0:
+	case order > 0, order == 0 && jsondoc.Compare(a, b) > 0: // one instant in two spellings
 		return a
 	}
 	return b
@@ -112,16 +123,4 @@ func dominates(a, b jsondoc.Value) bool {
 		more = more || x.Sign() > 0
 	}
 	return more
-}
-
-// greater is the one of two values with the greater canonical form; of two
-// spellings of one value, the longer, then the greater one.
-func greater(a, b jsondoc.Value) jsondoc.Value {
-	if exact, same := jsondoc.Exact(a, b); same {
-		return exact
-	}
-	if bytes.Compare(jsondoc.Canonical(a), jsondoc.Canonical(b)) >= 0 {
-		return a
-	}
-	return b
 }

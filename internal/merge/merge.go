@@ -2,7 +2,9 @@ package merge
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/jsondoc"
@@ -37,12 +39,10 @@ func Merge(rule *Rule, fold revtree.Fold, revisions map[couchmend.Rev]couchmend.
 	winner := revisions[fold.Heads[0]]
 	result := Result{
 		Body:        inOrderOf(jsondoc.Value(winner.Body), merged.body),
-		Attachments: merged.attachments,
+		Attachments: preferring(winner, merged.attachments),
+		Fields:      slices.Collect(maps.Values(merged.origins)),
 	}
-	for _, origin := range merged.origins {
-		result.Fields = append(result.Fields, origin)
-	}
-	slices.SortFunc(result.Fields, func(a, b couchmend.Origin) int { return compareText(a.Path, b.Path) })
+	slices.SortFunc(result.Fields, func(a, b couchmend.Origin) int { return strings.Compare(a.Path, b.Path) })
 	if refusal := m.tooLarge(result.Attachments, winner.Rev); refusal != nil {
 		return Result{}, refusal
 	}
@@ -61,10 +61,16 @@ type problem struct {
 	text   string
 }
 
+// maxEvidence is how many sentences a refusal has.
+const maxEvidence = 20
+
 func (m *merger) refusal() *Refusal {
 	r := &Refusal{Reason: m.problems[0].reason}
-	for _, p := range m.problems {
+	for _, p := range m.problems[:min(len(m.problems), maxEvidence)] {
 		r.Evidence = append(r.Evidence, p.text)
+	}
+	if more := len(m.problems) - maxEvidence; more > 0 {
+		r.Evidence = append(r.Evidence, fmt.Sprintf("and %d more", more))
 	}
 	return r
 }
@@ -123,7 +129,7 @@ func (m *merger) fold(f revtree.Fold) (side, bool) {
 // join is one step of a fold.
 func (m *merger) join(acc, head side, s revtree.Step) side {
 	if s.How == revtree.Ahead {
-		return taken(acc, head, "contains all the others")
+		return taken(acc, head, "contains the others")
 	}
 	if m.rule.Clock.Kind == Vector {
 		mine, other := acc.body.At(m.rule.Clock.Path...), head.body.At(m.rule.Clock.Path...)
@@ -157,16 +163,17 @@ func (m *merger) base(s revtree.Step) (side, bool) {
 
 // taken returns the side that stands whole, as the merge of both.
 func taken(other, stands side, why string) side {
-	stands.origins = map[string]couchmend.Origin{"": {From: stands.heads, Why: why}}
-	stands.heads = append(slices.Clone(other.heads), stands.heads...)
-	clocks := map[couchmend.Rev]jsondoc.Value{}
-	for _, s := range []side{other, stands} {
-		for r, c := range s.clocks {
-			clocks[r] = c
-		}
-	}
-	stands.clocks = clocks
-	return stands
+	joined := stands.with(other)
+	joined.origins = map[string]couchmend.Origin{"": {From: stands.heads, Why: why}}
+	return joined
+}
+
+// with returns a side that is also made of another's leaves.
+func (d side) with(other side) side {
+	d.heads = slices.Concat(d.heads, other.heads)
+	d.clocks = maps.Clone(d.clocks)
+	maps.Copy(d.clocks, other.clocks)
+	return d
 }
 
 // step joins b to a: a holds the winner, or what was folded before b.
@@ -179,12 +186,8 @@ type step struct {
 }
 
 func (s *step) merge() side {
-	s.origins = map[string]couchmend.Origin{}
-	for path, origin := range s.a.origins {
-		s.origins[path] = origin
-	}
-	joined := taken(s.b, s.a, "")
-	joined.heads = append(slices.Clone(s.a.heads), s.b.heads...)
+	s.origins = maps.Clone(s.a.origins)
+	joined := s.a.with(s.b)
 	joined.body = s.value(nil, s.base.body, s.a.body, s.b.body)
 	joined.attachments = s.attachments()
 	joined.origins = s.origins
@@ -203,7 +206,7 @@ func (s *step) softDelete() (side, bool) {
 	if deleted(s.b) {
 		gone, edited = s.b, s.a
 	}
-	if s.exact && jsondoc.Unchanged(s.base.body, edited.body) {
+	if s.exact && jsondoc.Unchanged(s.base.body, edited.body) && sameFiles(s.base, edited) {
 		return side{}, false
 	}
 	switch soft.Wins {

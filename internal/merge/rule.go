@@ -108,7 +108,7 @@ const (
 	// Union treats arrays as sets: every element of either side once, sorted
 	// by canonical form (numbers by value, before all else), so that the
 	// result is the same bytes whatever was merged first. An absent side is
-	// the empty set.
+	// the empty set. 1 and 1.0 are one element, written as 1.0.
 	Union StrategyKind = "union"
 	// Append treats arrays as logs: the winner's side, then what the other
 	// side added to the base, in its order. Equal additions on two sides are

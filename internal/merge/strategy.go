@@ -2,9 +2,11 @@ package merge
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/jsondoc"
@@ -14,6 +16,9 @@ import (
 // that differ where there is no base. Strategies that count changes are
 // addUp's.
 func (s *step) overlap(path Path, strategy Strategy, base, a, b jsondoc.Value) jsondoc.Value {
+	if (strategy.Kind == ByKey || strategy.Kind == Text) && s.exact && (a == nil || b == nil) {
+		return s.disputed(path, a, b, removedAndChanged)
+	}
 	var v jsondoc.Value
 	ok := true
 	switch strategy.Kind {
@@ -31,11 +36,10 @@ func (s *step) overlap(path Path, strategy Strategy, base, a, b jsondoc.Value) j
 	case ByKey:
 		v, ok = s.byKey(path, strategy.Key, base, a, b)
 	case Text:
-		merged, clean := mergeText(base, a, b)
-		if merged != nil && !clean {
+		var clean bool
+		if v, clean, ok = mergeText(base, a, b); ok && !clean {
 			return s.disputed(path, a, b, "the same lines were changed differently")
 		}
-		v, ok = merged, merged != nil
 	default:
 		return s.disputed(path, a, b, "changed differently, and no strategy covers it")
 	}
@@ -48,6 +52,8 @@ func (s *step) overlap(path Path, strategy Strategy, base, a, b jsondoc.Value) j
 	return v
 }
 
+const removedAndChanged = "removed on one side, changed on the other"
+
 func (s *step) disputed(path Path, a, b jsondoc.Value, why string) jsondoc.Value {
 	s.problem(couchmend.ReasonOverlap, fmt.Sprintf("%s: %s in %s, %s in %s: %s", path, shown(a), list(s.a.heads), shown(b), list(s.b.heads), why))
 	return a
@@ -58,40 +64,50 @@ func (s *step) misfit(path Path, strategy Strategy, a, b jsondoc.Value) jsondoc.
 	return a
 }
 
-// union returns two arrays as one sorted set; an absent one is empty.
+// union returns two arrays as one sorted set; an absent one is empty. Of an
+// element in several spellings, such as 1 and 1.0, the last in the order of
+// jsondoc.Compare stays.
 func union(a, b jsondoc.Value) (jsondoc.Value, bool) {
 	if a != nil && a.Kind() != '[' || b != nil && b.Kind() != '[' {
 		return nil, false
 	}
-	elements := append(a.Elements(), b.Elements()...)
-	slices.SortStableFunc(elements, compareElements)
-	kept := elements[:0]
-	for _, e := range elements {
-		if len(kept) > 0 {
-			if exact, same := jsondoc.Exact(kept[len(kept)-1], e); same {
-				kept[len(kept)-1] = exact
-				continue
-			}
+	var elements []element
+	for _, v := range slices.Concat(a.Elements(), b.Elements()) {
+		elements = append(elements, elementOf(v))
+	}
+	slices.SortFunc(elements, element.compare)
+	var kept []jsondoc.Value
+	for i, e := range elements {
+		if last := i == len(elements)-1; last || !bytes.Equal(e.canonical, elements[i+1].canonical) {
+			kept = append(kept, e.value)
 		}
-		kept = append(kept, e)
 	}
 	return jsondoc.Array(kept), true
 }
 
-// compareElements orders set elements: numbers first, by value; all else by
-// canonical form.
-func compareElements(a, b jsondoc.Value) int {
-	x, okX := jsondoc.Number(a)
-	y, okY := jsondoc.Number(b)
+// element is an element of a set with what it is sorted by.
+type element struct {
+	value, canonical jsondoc.Value
+	number           *big.Rat // nil: it is none
+}
+
+func elementOf(v jsondoc.Value) element {
+	number, _ := jsondoc.Number(v)
+	return element{value: v, canonical: jsondoc.Canonical(v), number: number}
+}
+
+// compare puts numbers first, by value, and all else by canonical form.
+func (e element) compare(other element) int {
+	order := 0
 	switch {
-	case okX && okY:
-		return x.Cmp(y)
-	case okX:
+	case e.number != nil && other.number != nil:
+		order = e.number.Cmp(other.number)
+	case e.number != nil:
 		return -1
-	case okY:
+	case other.number != nil:
 		return 1
 	}
-	return bytes.Compare(jsondoc.Canonical(a), jsondoc.Canonical(b))
+	return cmp.Or(order, bytes.Compare(e.canonical, other.canonical), cmp.Compare(len(e.value), len(other.value)), bytes.Compare(e.value, other.value))
 }
 
 // extreme returns the greater or smaller of two numbers or of two strings. An
@@ -114,14 +130,14 @@ func extreme(kind StrategyKind, a, b jsondoc.Value) (jsondoc.Value, bool) {
 		}
 		order = x.Cmp(y)
 	case a.Kind() == '"' && b.Kind() == '"':
-		order = compareText(a.Text(), b.Text())
+		order = strings.Compare(a.Text(), b.Text())
 	default:
 		return nil, false
 	}
 	switch {
-	case order == 0:
-		return greater(a, b), true
-	case (order > 0) == (kind == Max):
+	case order == 0 && jsondoc.Compare(a, b) < 0: // two spellings, such as 1 and 1.0
+		return b, true
+	case order == 0, (order > 0) == (kind == Max):
 		return a, true
 	}
 	return b, true
@@ -144,7 +160,7 @@ func (s *step) latest(path Path, strategy Strategy, a, b jsondoc.Value) jsondoc.
 	if order == 0 {
 		fromA = true // a document clock's tie: the winner's side
 		if len(strategy.Beside) > 0 {
-			fromA = a != nil && (b == nil || bytes.Equal(greater(a, b), a))
+			fromA = jsondoc.Compare(a, b) >= 0
 			why += ", equal: the greater value"
 		}
 	}
@@ -157,12 +173,8 @@ func (s *step) latest(path Path, strategy Strategy, a, b jsondoc.Value) jsondoc.
 // clockAt is the document clock that speaks for a side's value at path: the
 // latest among the leaves that it came from.
 func (s *step) clockAt(d side, path Path) jsondoc.Value {
-	heads := d.heads
-	if origin, ok := d.origins[path.String()]; ok && len(origin.From) > 0 {
-		heads = origin.From
-	}
 	var latest jsondoc.Value
-	for _, head := range heads {
+	for _, head := range d.sources(path.String()) {
 		clock := d.clocks[head]
 		if latest == nil {
 			latest = clock
@@ -173,38 +185,22 @@ func (s *step) clockAt(d side, path Path) jsondoc.Value {
 	return latest
 }
 
-// addUp merges values that count changes: both sides' changes since the base
-// are made, also where they look alike.
+// addUp makes both sides' changes, also where they look alike.
 func (s *step) addUp(path Path, strategy Strategy, base, a, b jsondoc.Value) jsondoc.Value {
-	if !s.exact {
-		if a != nil || b != nil {
-			s.problem(couchmend.ReasonNoBase, fmt.Sprintf("%s: %s needs to know what %s in %s and %s in %s grew from", path, strategy.Kind, shown(a), list(s.a.heads), shown(b), list(s.b.heads)))
-		}
-		return a
-	}
-	unchangedA, unchangedB := jsondoc.Unchanged(base, a), jsondoc.Unchanged(base, b)
 	switch {
-	case unchangedA && unchangedB:
-		return base
-	case unchangedB:
-		return s.take(path, a, s.a, "changed on one side")
-	case unchangedA:
-		return s.take(path, b, s.b, "changed on one side")
 	case a == nil && b == nil:
 		s.note(path, "removed on both sides", true, s.a, s.b)
 		return nil
 	case a == nil || b == nil:
-		return s.disputed(path, a, b, "removed on one side, changed on the other")
+		return s.disputed(path, a, b, removedAndChanged)
 	}
 	var v jsondoc.Value
 	ok := false
 	if strategy.Kind == Sum {
 		v, ok = sum(base, a, b)
-	} else {
-		if a.Kind() == '[' && b.Kind() == '[' && (base == nil || base.Kind() == '[') {
-			if v, ok = appended(base, a, b); !ok {
-				return s.disputed(path, a, b, "an entry was removed from the log")
-			}
+	} else if a.Kind() == '[' && b.Kind() == '[' && (base == nil || base.Kind() == '[') {
+		if v, ok = appended(base, a, b); !ok {
+			return s.disputed(path, a, b, "an entry was removed from the log")
 		}
 	}
 	if !ok {

@@ -12,17 +12,17 @@ import (
 const maxLineCells = 4_000_000
 
 // mergeText merges two strings line by line against their base, as diff3
-// does. clean is false where the same lines were changed differently; the
-// result is nil where a value is no string.
-func mergeText(base, a, b jsondoc.Value) (merged jsondoc.Value, clean bool) {
+// does. clean is false where the same lines were changed differently, ok where
+// a value is no string.
+func mergeText(base, a, b jsondoc.Value) (merged jsondoc.Value, clean, ok bool) {
 	if a.Kind() != '"' || b.Kind() != '"' || base != nil && base.Kind() != '"' {
-		return nil, false
+		return nil, false, false
 	}
-	o, x, y := lines(base.Text()), lines(a.Text()), lines(b.Text())
+	o, x, y := lines(base), lines(a), lines(b)
 	toX, okX := matches(o, x)
 	toY, okY := matches(o, y)
 	if !okX || !okY {
-		return a, false
+		return nil, false, true
 	}
 	var out []string
 	i, j, k := 0, 0, 0
@@ -43,12 +43,12 @@ func mergeText(base, a, b jsondoc.Value) (merged jsondoc.Value, clean bool) {
 		}
 		hunk, ok := mergeHunk(o[i:end], x[j:endX], y[k:endY])
 		if !ok {
-			return a, false
+			return nil, false, true
 		}
 		out = append(out, hunk...)
 		i, j, k = end, endX, endY
 	}
-	return jsondoc.String(strings.Join(out, "")), true
+	return jsondoc.String(strings.Join(out, "")), true, true
 }
 
 func mergeHunk(o, x, y []string) ([]string, bool) {
@@ -61,13 +61,8 @@ func mergeHunk(o, x, y []string) ([]string, bool) {
 	return nil, false
 }
 
-// lines splits text after each line break, which stays with its line.
-func lines(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.SplitAfter(strings.TrimSuffix(text, "\n")+strings.Repeat("\n", strings.Count(text[len(text)-1:], "\n")), "\n")
-}
+// lines are a text's lines, each with its line break.
+func lines(v jsondoc.Value) []string { return slices.Collect(strings.Lines(v.Text())) }
 
 // matches returns for each line of o the line of x that is the same in a
 // longest common subsequence, or -1; false where the texts are too large.

@@ -16,59 +16,93 @@ import (
 // pattern. Objects are opened, unless a pattern names them as one value. An
 // absent value is nil, which is not null.
 func (s *step) value(path Path, base, a, b jsondoc.Value) jsondoc.Value {
-	if bytes.Equal(a, b) && (!s.exact || bytes.Equal(base, a)) && (s.exact || !s.rule.addsUp()) {
+	if s.settled(base, a, b) {
 		return a
 	}
 	strategy, opens := s.rule.strategyAt(path)
-	if opens && a.Kind() == '{' && b.Kind() == '{' {
+	switch {
+	case opens && a.Kind() == '{' && b.Kind() == '{':
 		return s.object(path, base, a, b)
+	case s.exact:
+		return s.since(path, strategy, base, a, b)
+	default:
+		return s.withoutBase(path, strategy, a, b)
 	}
-	if strategy.addsUp() {
-		return s.addUp(path, strategy, base, a, b)
+}
+
+// settled spares opening what is plainly the same everywhere.
+func (s *step) settled(base, a, b jsondoc.Value) bool {
+	if !bytes.Equal(a, b) {
+		return false
 	}
 	if s.exact {
-		unchangedA, unchangedB := jsondoc.Unchanged(base, a), jsondoc.Unchanged(base, b)
-		switch {
-		case unchangedA && unchangedB:
-			return base
-		case unchangedB:
-			return s.take(path, a, s.a, "changed on one side")
-		case unchangedA:
-			return s.take(path, b, s.b, "changed on one side")
-		}
+		return bytes.Equal(base, a)
 	}
-	nested := strategy.Kind == ByKey && s.rule.addsUp() // elements alike may still be two changes
-	if same, ok := jsondoc.Exact(a, b); ok && !nested {
-		if s.exact {
-			s.note(path, "changed alike", same == nil, s.a, s.b)
-		}
+	return !s.rule.addsUp()
+}
+
+// since merges two values against what both grew from.
+func (s *step) since(path Path, strategy Strategy, base, a, b jsondoc.Value) jsondoc.Value {
+	a, b = jsondoc.Restored(base, a), jsondoc.Restored(base, b)
+	unchangedA, unchangedB := bytes.Equal(base, a), bytes.Equal(base, b)
+	switch {
+	case unchangedA && unchangedB:
+		return base
+	case unchangedB:
+		return s.take(path, a, s.a, "changed on one side")
+	case unchangedA:
+		return s.take(path, b, s.b, "changed on one side")
+	case strategy.addsUp():
+		return s.addUp(path, strategy, base, a, b)
+	}
+	if same, ok := jsondoc.Exact(a, b); ok && !s.mayHide(strategy) {
+		s.note(path, "changed alike", same == nil, s.a, s.b)
 		return same
-	}
-	if !s.exact && !strategy.usableWithoutBase(s.rule.NoBase) {
-		s.problem(couchmend.ReasonNoBase, fmt.Sprintf("%s differs (%s in %s, %s in %s) and what they grew from is not known",
-			path, shown(a), list(s.a.heads), shown(b), list(s.b.heads)))
-		return a
 	}
 	return s.overlap(path, strategy, base, a, b)
 }
 
+// withoutBase merges two values of which nobody knows what they grew from.
+func (s *step) withoutBase(path Path, strategy Strategy, a, b jsondoc.Value) jsondoc.Value {
+	same, alike := jsondoc.Exact(a, b)
+	switch {
+	case strategy.addsUp() && (a != nil || b != nil):
+		s.problem(couchmend.ReasonNoBase, fmt.Sprintf("%s: %s needs to know what %s in %s and %s in %s grew from",
+			path, strategy.Kind, shown(a), list(s.a.heads), shown(b), list(s.b.heads)))
+		return a
+	case bytes.Equal(a, b) && !s.mayHide(strategy):
+		return a
+	case alike && !s.mayHide(strategy) && !strategy.isJoin(): // a join has its own way with two spellings
+		return same
+	case !strategy.usableWithoutBase(s.rule.NoBase):
+		s.problem(couchmend.ReasonNoBase, fmt.Sprintf("%s differs (%s in %s, %s in %s) and what they grew from is not known",
+			path, shown(a), list(s.a.heads), shown(b), list(s.b.heads)))
+		return a
+	}
+	return s.overlap(path, strategy, nil, a, b)
+}
+
+// mayHide reports whether two values that look alike may still hold two
+// changes, in elements that count changes.
+func (s *step) mayHide(strategy Strategy) bool { return strategy.Kind == ByKey && s.rule.addsUp() }
+
 // object merges two objects member by member: the winner's order, names new to
 // it after, sorted.
 func (s *step) object(path Path, base, a, b jsondoc.Value) jsondoc.Value {
-	baseMembers, aMembers, bMembers := base.Members(), a.Members(), b.Members()
-	bases, theirs := index(baseMembers), index(bMembers)
-	mine := index(aMembers)
+	aMembers, bMembers, baseMembers := a.Members(), b.Members(), base.Members()
+	mine, theirs, bases := index(aMembers), index(bMembers), index(baseMembers)
 	names := make([]string, 0, len(aMembers)+len(bMembers))
 	for _, m := range aMembers {
 		names = append(names, m.Name)
 	}
 	var added []string
-	for _, m := range append(bMembers, baseMembers...) {
-		if _, ok := mine[m.Name]; !ok && !slices.Contains(added, m.Name) {
+	for _, m := range slices.Concat(bMembers, baseMembers) {
+		if _, ok := mine[m.Name]; !ok {
 			added = append(added, m.Name)
 		}
 	}
 	slices.Sort(added)
+	added = slices.Compact(added)
 	var merged []jsondoc.Member
 	for _, name := range append(names, added...) {
 		at := append(slices.Clone(path), name)
@@ -96,25 +130,43 @@ func (s *step) take(path Path, v jsondoc.Value, from side, why string) jsondoc.V
 // note remembers where the value at path came from. What was noted of places
 // below it no longer holds.
 func (s *step) note(path Path, why string, removed bool, from ...side) {
-	at := path.String()
+	s.noteAt(path.String(), why, removed, from...)
+}
+
+func (s *step) noteAt(at, why string, removed bool, from ...side) {
 	var heads []couchmend.Rev
 	for _, f := range from {
-		known := f.heads
-		if origin, ok := f.origins[at]; ok && len(origin.From) > 0 {
-			known = origin.From
-		}
-		for _, r := range known {
+		for _, r := range f.sources(at) {
 			if !slices.Contains(heads, r) {
 				heads = append(heads, r)
 			}
 		}
 	}
 	for noted := range s.origins {
-		if strings.HasPrefix(noted, at+".") {
+		if below(noted, at) {
 			delete(s.origins, noted)
 		}
 	}
 	s.origins[at] = couchmend.Origin{Path: at, From: heads, Why: why, Removed: removed}
+}
+
+// sources returns the leaves that a side's value at a place came from: those
+// noted for it or for the nearest place above it, else all of the side's.
+func (d side) sources(at string) []couchmend.Rev {
+	for {
+		if origin, ok := d.origins[at]; ok && len(origin.From) > 0 {
+			return origin.From
+		}
+		if at == "" {
+			return d.heads
+		}
+		at = at[:max(0, strings.LastIndexByte(at, '.'))]
+	}
+}
+
+// below reports whether a dotted path is under another; all are under "".
+func below(path, top string) bool {
+	return path != top && (top == "" || strings.HasPrefix(path, top+"."))
 }
 
 // inOrderOf returns v with the members of its objects in the order of those of
@@ -141,7 +193,7 @@ func inOrderOf(model, v jsondoc.Value) jsondoc.Value {
 		case inY:
 			return 1
 		}
-		return compareText(x.Name, y.Name)
+		return strings.Compare(x.Name, y.Name)
 	})
 	for i, m := range members {
 		if at, ok := place[m.Name]; ok {
@@ -150,8 +202,6 @@ func inOrderOf(model, v jsondoc.Value) jsondoc.Value {
 	}
 	return jsondoc.Object(members)
 }
-
-func compareText(a, b string) int { return strings.Compare(a, b) }
 
 // shownBytes is as much of a value as a sentence for people quotes.
 const shownBytes = 60
@@ -166,10 +216,16 @@ func shown(v jsondoc.Value) string {
 	return string(v)
 }
 
+// listedRevs is how many revisions a sentence for people lists.
+const listedRevs = 8
+
 func list(revs []couchmend.Rev) string {
-	texts := make([]string, len(revs))
-	for i, r := range revs {
-		texts[i] = r.String()
+	var texts []string
+	for _, r := range revs[:min(len(revs), listedRevs)] {
+		texts = append(texts, r.String())
+	}
+	if more := len(revs) - listedRevs; more > 0 {
+		texts = append(texts, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(texts, ", ")
 }

@@ -1,6 +1,7 @@
 package revtree
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/couchmend/couchmend"
@@ -60,9 +61,7 @@ type side struct {
 }
 
 func (t *Tree) side(head couchmend.Rev) side {
-	contents := make(Contents, len(t.paths[head]))
-	contents.addAll(t.Contains(head))
-	return side{contents: contents, heads: []couchmend.Rev{head}}
+	return side{contents: maps.Clone(t.Contains(head)), heads: []couchmend.Rev{head}}
 }
 
 // fold reports whether each step of the plan is certain.
@@ -73,18 +72,19 @@ func (t *Tree) fold(heads []couchmend.Rev, budget *int) (Fold, bool) {
 		*budget--
 		step := t.join(acc, head, budget)
 		fold.Steps = append(fold.Steps, step)
-		switch step.How {
-		case Contained:
+		if step.How == Contained {
 			continue
-		case Ahead:
-			acc.heads = nil
-		case NoBase, TwoRoots:
-			certain = false
 		}
-		acc.heads = append(acc.heads, head)
+		certain = certain && step.How != NoBase && step.How != TwoRoots
+		acc.heads = append(t.outside(acc.heads, t.Contains(head)), head)
 		acc.contents.addAll(t.Contains(head))
 	}
 	return fold, certain && *budget >= 0
+}
+
+// outside returns those of heads that are not in contents.
+func (t *Tree) outside(heads []couchmend.Rev, contents Contents) []couchmend.Rev {
+	return slices.DeleteFunc(slices.Clone(heads), func(h couchmend.Rev) bool { return contents.Has(t.mark(h)) })
 }
 
 func (t *Tree) join(acc side, head couchmend.Rev, budget *int) Step {
@@ -92,20 +92,16 @@ func (t *Tree) join(acc side, head couchmend.Rev, budget *int) Step {
 	if acc.contents.Has(t.mark(head)) {
 		return Step{Head: head, How: Contained}
 	}
-	if !slices.ContainsFunc(acc.heads, func(h couchmend.Rev) bool { return !contents.Has(t.mark(h)) }) {
+	if len(t.outside(acc.heads, contents)) == 0 {
 		return Step{Head: head, How: Ahead}
 	}
+	from := t.sightFrom(head)
 	for _, h := range acc.heads {
-		if !t.Meet(h, head).Visible {
+		if !from.meet(h).Visible {
 			return Step{Head: head, How: NoBase}
 		}
 	}
-	common := make(Contents)
-	for m := range contents {
-		if acc.contents.Has(m) {
-			common[m] = struct{}{}
-		}
-	}
+	common := contents.and(acc.contents)
 	if len(common) == 0 {
 		return Step{Head: head, How: TwoRoots}
 	}
@@ -135,23 +131,24 @@ func (t *Tree) maximal(set Contents) ([]couchmend.Rev, bool) {
 			covered.addAll(t.Contains(r))
 		}
 	}
-	words := t.words()
 	for m := range set {
-		if !covered.Has(m) && !words.Has(m) {
+		if !covered.Has(m) && !t.isWord(m) {
 			return nil, false
 		}
 	}
 	return heads, len(heads) > 0
 }
 
-// words are the marks of holds and releases: persons' words about revisions,
-// not contents that a base would have to cover.
-func (t *Tree) words() Contents {
-	words := make(Contents)
-	for _, r := range t.real {
-		words[HoldMark(r)], words[ReleaseMark(r)] = struct{}{}, struct{}{}
+// isWord reports whether m is a hold or a release: a person's words about a
+// revision, not contents that a base would have to cover.
+func (t *Tree) isWord(m Mark) bool {
+	if t.words == nil {
+		t.words = make(Contents, 2*len(t.real))
+		for _, r := range t.real {
+			t.words[HoldMark(r)], t.words[ReleaseMark(r)] = struct{}{}, struct{}{}
+		}
 	}
-	return words
+	return t.words.Has(m)
 }
 
 // Bases returns the revisions whose bodies are needed to carry the fold out,

@@ -21,6 +21,7 @@ package revtree
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"strings"
 
 	"github.com/couchmend/couchmend"
@@ -89,8 +90,15 @@ func (c Contents) Has(m Mark) bool {
 	return ok
 }
 
-func (c Contents) addAll(other Contents) {
-	for m := range other {
-		c[m] = struct{}{}
+func (c Contents) addAll(other Contents) { maps.Copy(c, other) }
+
+// and returns what is in both.
+func (c Contents) and(other Contents) Contents {
+	both := make(Contents)
+	for m := range c {
+		if other.Has(m) {
+			both[m] = struct{}{}
+		}
 	}
+	return both
 }

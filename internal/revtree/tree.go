@@ -11,12 +11,14 @@ import (
 type Path = []couchmend.Rev
 
 // Tree is what is known of one document's history: the paths of its leaves,
-// live and dead.
+// live and dead. It is not for several goroutines: it remembers what it worked
+// out.
 type Tree struct {
 	paths map[couchmend.Rev]Path // of each real revision seen: the longest known
 	real  map[Mark]couchmend.Rev
 	marks map[couchmend.Rev]Mark     // MarkOf, remembered
 	sets  map[couchmend.Rev]Contents // Contains, remembered
+	words Contents                   // see isWord; nil until it is asked
 }
 
 // New builds the tree of a document from its leaves' paths.
@@ -87,18 +89,34 @@ type Meeting struct {
 }
 
 // Meet tells how the paths of a and b meet.
-func (t *Tree) Meet(a, b couchmend.Rev) Meeting {
-	pa, pb := t.paths[a], t.paths[b]
-	inB := make(map[couchmend.Rev]int, len(pb))
-	for i, r := range pb {
-		inB[r] = i
-	}
-	for i, r := range pa {
-		if j, ok := inB[r]; ok && (!IsMark(r) || i == 0) {
-			return Meeting{At: r, Visible: complete(pa[:i]) && complete(pb[:j])}
+func (t *Tree) Meet(a, b couchmend.Rev) Meeting { return t.sightFrom(a).meet(b) }
+
+// sight is one path made ready to be met by many.
+type sight struct {
+	tree  *Tree
+	path  Path
+	place map[couchmend.Rev]int // of each real revision in path
+}
+
+func (t *Tree) sightFrom(r couchmend.Rev) sight {
+	path := t.paths[r]
+	place := make(map[couchmend.Rev]int, len(path))
+	for i, p := range path {
+		if i == 0 || !IsMark(p) {
+			place[p] = i
 		}
 	}
-	return Meeting{Visible: fromFirst(pa) && fromFirst(pb) && complete(pa) && complete(pb)}
+	return sight{tree: t, path: path, place: place}
+}
+
+func (s sight) meet(r couchmend.Rev) Meeting {
+	other := s.tree.paths[r]
+	for i, p := range other {
+		if j, ok := s.place[p]; ok {
+			return Meeting{At: p, Visible: complete(other[:i]) && complete(s.path[:j])}
+		}
+	}
+	return Meeting{Visible: fromFirst(other) && fromFirst(s.path) && complete(other) && complete(s.path)}
 }
 
 func complete(segment Path) bool {

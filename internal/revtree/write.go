@@ -38,8 +38,9 @@ func (t *Tree) MarksFor(winner couchmend.Rev, losers []couchmend.Rev, revsLimit 
 		take(0, m)
 	}
 	gap := false
+	from := t.sightFrom(winner)
 	for i, loser := range losers {
-		gap = gap || !t.Meet(winner, loser).Visible
+		gap = gap || !from.meet(loser).Visible
 		for at, r := range t.paths[loser] {
 			m, isMark := AsMark(r)
 			if !isMark || at == 0 {

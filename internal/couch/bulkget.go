@@ -122,8 +122,8 @@ type getReader struct {
 	want []Want // not yet answered to the caller, in order
 	// held are answers whose turn has not come; unnamed, by document, are those
 	// that don't say which revision they are about: about all of them.
-	held    map[Want]Got
-	unnamed map[string]Got
+	held    map[Want]row
+	unnamed map[string]row
 	yield   func(Got) bool
 }
 
@@ -140,7 +140,7 @@ func ifNotEnough(err error) error {
 func newGetReader(answer io.Reader, c call, want []Want) *getReader {
 	return &getReader{
 		call: c, want: want, rows: rowReader{dec: jsontext.NewDecoder(answer)},
-		held: map[Want]Got{}, unnamed: map[string]Got{},
+		held: map[Want]row{}, unnamed: map[string]row{},
 	}
 }
 
@@ -160,27 +160,16 @@ func (r *getReader) readAll(yield func(Got) bool) (more bool, err error) {
 	if err != nil {
 		return true, r.call.broken(err)
 	}
-	for len(r.want) > 0 { // an answer that was shorter than the question
-		if err := r.next(r.silence(r.want[0])); err != nil {
+	for len(r.want) > 0 { // the answer was shorter than the question
+		row, ok := r.take(r.want[0])
+		if !ok {
+			row.bad = errors.New("the answer passes over this revision")
+		}
+		if r.next(row) == errEnough {
 			return false, nil
 		}
 	}
 	return true, nil
-}
-
-// silence is the answer to a Want that the server passed over.
-func (r *getReader) silence(w Want) Got {
-	err := r.call.failed(couchmend.KindServer, errors.New("the answer passes over this revision"))
-	return Got{ID: w.ID, Rev: w.Rev, Err: r.about(w, err)}
-}
-
-// about names the revision in an error.
-func (r *getReader) about(w Want, err error) error {
-	var e *couchmend.Error
-	if errors.As(err, &e) {
-		e.ID, e.Rev = w.ID, w.Rev
-	}
-	return err
 }
 
 // result reads one entry of results. Its id may follow its docs (CouchDB 3.5).
@@ -219,23 +208,16 @@ func (r *getReader) result() error {
 
 // answer takes one row, and yields it if its turn has come, with all that
 // waited for it.
-func (r *getReader) answer(row row) error {
-	w := Want{ID: row.id, Rev: row.rev}
-	got := Got{ID: w.ID, Rev: w.Rev, Revision: row.revision, Missing: row.missing}
-	if row.bad != nil {
-		kind := couchmend.KindServer
-		if no, ok := row.bad.(*refusal); ok {
-			kind = rowKind(no.Name)
-		}
-		got.Err = r.about(w, r.call.failed(kind, row.bad))
-	}
-	if w.Rev == (couchmend.Rev{}) {
+func (r *getReader) answer(got row) error {
+	w := Want{ID: got.id, Rev: got.rev}
+	switch {
+	case w.Rev == couchmend.Rev{}:
 		r.unnamed[w.ID] = got
-	} else if len(r.want) > 0 && r.want[0] == w {
+	case len(r.want) > 0 && r.want[0] == w:
 		if err := r.next(got); err != nil {
 			return err
 		}
-	} else {
+	default:
 		r.held[w] = got
 	}
 	for len(r.want) > 0 {
@@ -250,19 +232,27 @@ func (r *getReader) answer(row row) error {
 	return nil
 }
 
-func (r *getReader) take(w Want) (Got, bool) {
+func (r *getReader) take(w Want) (row, bool) {
 	if got, ok := r.held[w]; ok {
 		delete(r.held, w)
 		return got, true
 	}
 	got, ok := r.unnamed[w.ID]
-	got.Rev = w.Rev
 	return got, ok
 }
 
-// next yields the answer to the first of want.
-func (r *getReader) next(got Got) error {
+// next yields what came for the first of want.
+func (r *getReader) next(from row) error {
+	w := r.want[0]
 	r.want = r.want[1:]
+	got := Got{ID: w.ID, Rev: w.Rev, Revision: from.revision, Missing: from.missing}
+	if from.bad != nil {
+		kind := couchmend.KindServer
+		if no, ok := from.bad.(*refusal); ok {
+			kind = rowKind(no.Name)
+		}
+		got.Err = &couchmend.Error{Op: r.call.op, DB: r.call.db, ID: w.ID, Rev: w.Rev, Kind: kind, Err: from.bad}
+	}
 	if !r.yield(got) {
 		return errEnough
 	}

@@ -29,6 +29,9 @@ func (r *refusal) Error() string {
 	if r.Reason != "" {
 		b.WriteString(": " + r.Reason)
 	}
+	if b.Len() == 0 {
+		return "refused without a reason"
+	}
 	return strings.TrimSpace(b.String())
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,10 @@ import (
 	"github.com/couchmend/couchmend/internal/merge"
 	"go.yaml.in/yaml/v3"
 )
+
+// maxCompared is with how many entries of databases above it an entry is
+// compared for a warning: a file of 1 MB has room for 100,000.
+const maxCompared = 200
 
 // otherwiseName is the rule that carries out `otherwise: merge`.
 const otherwiseName = "otherwise"
@@ -87,7 +92,7 @@ func (r *reader) policy(n *yaml.Node, name string) *Policy {
 // rules reads the rules of one policy and checks them against each other.
 func (r *reader) rules(n *yaml.Node, policy string) []Rule {
 	var rules []Rule
-	lines := map[string]int{}
+	lines, whens := map[string]int{}, map[string]string{}
 	var all string // the rule that takes every document
 	for i, item := range r.list(n, fmt.Sprintf("rules of policy %q", policy), "- name: reports") {
 		name, rule := r.rule(item, policy, i+1)
@@ -100,14 +105,12 @@ func (r *reader) rules(n *yaml.Node, policy string) []Rule {
 		case all != "":
 			r.warn(item, "rule %q is never reached: rule %q above has no when and takes every document", name, all)
 		}
-		for _, before := range rules {
-			if all == "" && before.When.String() == rule.When.String() {
-				r.warn(item, "rule %q is never reached: %s above has the same when", name, before.Name)
-				break
-			}
+		when := rule.When.String()
+		if same, ok := whens[when]; ok && all == "" {
+			r.warn(item, "rule %q is never reached: rule %q above has the same when", name, same)
 		}
 		if name != "" {
-			lines[name] = item.Line
+			lines[name], whens[when] = item.Line, cmp.Or(whens[when], name)
 		}
 		if all == "" && rule.When.MatchesAll() {
 			all = name
@@ -139,7 +142,7 @@ func (r *reader) databases(n *yaml.Node, policies map[string]*Policy) []Database
 			r.problem(item, "match %q %s", d.Match, fault)
 		}
 		r.policyNamed(at, d, policies)
-		for _, before := range entries {
+		for _, before := range entries[:min(len(entries), maxCompared)] {
 			if d.Match != "" && covers(before.Match, d.Match) {
 				r.warn(item, "%q is never reached: %q above matches the same databases", d.Match, before.Match)
 				break

@@ -3,7 +3,6 @@ package policy
 import (
 	"errors"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/couchmend/couchmend"
@@ -31,10 +30,9 @@ func FuzzParse(f *testing.F) {
 			if couchmend.KindOf(err) != couchmend.KindUsage || !errors.As(err, &problems) || len(problems) == 0 {
 				t.Fatalf("not a usage error with its places: %v", err)
 			}
-			lines := strings.Count(string(text), "\n") + 1
-			for _, p := range problems {
-				if p.Line < 1 || p.Column < 1 || p.Line > 2*lines+1 {
-					t.Fatalf("no place in a text of %d lines: %v", lines, p)
+			for _, p := range problems { // YAML has more line breaks than \n
+				if p.Line < 1 || p.Column < 1 || p.Line > len(text)+1 || p.Column > len(text)+1 {
+					t.Fatalf("no place in a text of %d bytes: %v", len(text), p)
 				}
 			}
 			return

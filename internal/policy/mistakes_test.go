@@ -197,7 +197,7 @@ func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 		{inRule("when: {a: 0x10}"), `6:19: warning: 0x10 in when in rule "r" is the text "0x10": put it into quotes, or write true, false or a number as JSON does`},
 		{inRule("fields: {a: union, a.b: max}"), `6:28: warning: "a.b" is never reached: "a" takes the whole value there`},
 		{inPolicies("default: {rules: [{name: a},\n{name: b, when: {x: 1}}]}"), `4:3: warning: rule "b" is never reached: rule "a" above has no when and takes every document`},
-		{inPolicies("default: {rules: [{name: a, when: {x: 1}},\n{name: b, when: {x: 1}}]}"), `4:3: warning: rule "b" is never reached: default/a above has the same when`},
+		{inPolicies("default: {rules: [{name: a, when: {x: 1}},\n{name: b, when: {x: 1}}]}"), `4:3: warning: rule "b" is never reached: rule "a" above has the same when`},
 		{inPolicies("default: {otherwise: merge}\nmedic: {otherwise: merge}"), `4:3: warning: policy "medic" is not used: no entry of databases names it`},
 		{"databases: ['user*', 'userdb-*']\n", `1:22: warning: "userdb-*" is never reached: "user*" above matches the same databases`},
 		{"databases: [a, a]\n", `1:16: warning: "a" is never reached: "a" above matches the same databases`},

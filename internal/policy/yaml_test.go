@@ -65,3 +65,18 @@ func TestWordsThatOlderYAMLTakesForBooleansAreText(t *testing.T) {
 		t.Errorf("rule is %+v", rule)
 	}
 }
+
+func TestMalformedFilesAreRefusedInNoTime(t *testing.T) {
+	for name, unit := range map[string]string{
+		"brackets": "[", "braces": "{a: ", "keys": "? ", "dashes": "- ", "lines": "a\n", "comments": "#\n", "items": "x*,",
+	} {
+		start := time.Now()
+		_, err := Parse("p.yaml", []byte("databases: ["+strings.Repeat(unit, 64<<10/len(unit))), ".")
+		if err == nil {
+			t.Errorf("%s are a policy", name)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s took %s", name, took)
+		}
+	}
+}

@@ -6,9 +6,10 @@ import (
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/merge"
-	"go.yaml.in/yaml/v3"
 )
 
 // compiler makes a Selector out of YAML nodes.

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/couchmend/couchmend/internal/merge"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/couchmend/couchmend/internal/merge"
 )
 
 // plainStrategies are those that a single word names.

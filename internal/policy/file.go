@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/couchmend/couchmend/internal/merge"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/couchmend/couchmend/internal/merge"
 )
 
 // maxCompared is with how many entries of databases above it an entry is

@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/couchmend/couchmend/internal/jsondoc"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/couchmend/couchmend/internal/jsondoc"
 )
 
 // operator compiles the condition that e's operator puts on a single value.

@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/couchmend/couchmend/internal/merge"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/couchmend/couchmend/internal/merge"
 )
 
 // rule reads one rule; number counts from 1 within its policy and names a rule

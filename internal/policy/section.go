@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/couchmend/couchmend/internal/merge"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/couchmend/couchmend/internal/merge"
 )
 
 // setting is one key of a section and what reads its value.

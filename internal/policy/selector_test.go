@@ -10,9 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/couchmend/couchmend/internal/jsondoc"
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
+
+	"github.com/couchmend/couchmend/internal/jsondoc"
 )
 
 // compileSelector reads a selector from YAML, of which JSON is a part.

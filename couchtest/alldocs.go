@@ -101,9 +101,13 @@ func (c *call) allDocs(db *DB) *apiError {
 	}
 	offset := "null"
 	if keys != nil {
-		w.hasStart, w.hasEnd, w.descending = false, false, false
-		for _, key := range keys.children[min(w.skip, len(keys.children)):][:min(w.limit, max(0, len(keys.children)-w.skip))] {
-			addRow(key.text)
+		wanted := keys.texts()
+		if w.descending {
+			slices.Reverse(wanted)
+		}
+		wanted = wanted[min(w.skip, len(wanted)):]
+		for _, key := range wanted[:min(w.limit, len(wanted))] {
+			addRow(key)
 		}
 	} else {
 		live := slices.DeleteFunc(slices.Clone(db.ids()), func(id string) bool { return db.docs[id].deleted() })

@@ -133,7 +133,7 @@ func (db *DB) appendItem(dst []byte, item *value, show showing) []byte {
 		if d == nil {
 			return appendItemError(dst, quotedID, `"undefined"`, errMissing)
 		}
-		for i, n := range d.tree.leaves() {
+		for i, n := range d.tree.regrown(show.revsLimit) {
 			if i > 0 {
 				dst = append(dst, ',')
 			}

@@ -99,6 +99,7 @@ const rowsAtOnce = 500
 func (s *dbChanges) rows(since uint64, limit int, f func([]byte)) (last uint64, pending int) {
 	var buffer []byte
 	var ends []int
+	first, sent := since, 0
 	for {
 		buffer, ends = buffer[:0], ends[:0]
 		more := false
@@ -113,9 +114,13 @@ func (s *dbChanges) rows(since uint64, limit int, f func([]byte)) (last uint64, 
 			}
 		}
 		limit -= len(ends)
+		sent += len(ends)
 		if more = i < len(s.db.log) && limit > 0; !more {
 			pending = s.remaining(i)
-			if pending == 0 && limit > 0 {
+			if s.only != nil { // CouchDB does not take off what _doc_ids passed over
+				pending = s.remaining(s.db.logIndex(first+1)) - sent
+			}
+			if limit > 0 {
 				since = s.db.seq
 			}
 		}

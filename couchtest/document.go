@@ -116,7 +116,7 @@ func (c *call) openRevs(db *DB, id string) ([]byte, *apiError) {
 		if d == nil {
 			return nil, errMissing
 		}
-		found = slices.Clone(d.leaves)
+		found = d.tree.regrown(db.revsLimit)
 	} else {
 		var err *apiError
 		if found, missing, err = d.selectRevs(list, c.flag("latest")); err != nil {
@@ -124,7 +124,7 @@ func (c *call) openRevs(db *DB, id string) ([]byte, *apiError) {
 		}
 	}
 	slices.SortFunc(found, func(a, b *node) int {
-		return cmp.Or(cmp.Compare(a.gen, b.gen), strings.Compare(a.hash, b.hash))
+		return cmp.Or(cmp.Compare(a.gen, b.gen), slices.Compare(a.path(math.MaxInt).hashes, b.path(math.MaxInt).hashes))
 	})
 	show := c.showing(db)
 	text := []byte{'['}

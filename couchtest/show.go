@@ -18,16 +18,20 @@ type showing struct {
 
 // appendDoc writes a revision as CouchDB does, members in its order.
 func appendDoc(dst []byte, id string, n *node, s showing) []byte {
-	dst = appendHead(dst, id, n, s)
+	dst = appendHead(dst, id, n, n.rev, s)
 	return append(appendAttachments(dst, n.rev, s), '}')
 }
 
 // appendWinner writes the winner of d.
 func (d *document) appendWinner(dst []byte, s showing) []byte {
 	winner := d.leaves[0]
-	dst = appendHead(dst, d.id, winner, s)
+	line := winner
+	if len(d.leaves) > 1 { // of one id under two paths, CouchDB shows the first path
+		line = d.tree.get(winner.gen, winner.hash)
+	}
+	dst = appendHead(dst, d.id, line, winner.rev, s)
 	if s.revsInfo {
-		dst = appendRevsInfo(dst, winner)
+		dst = appendRevsInfo(dst, line)
 	}
 	if s.conflicts {
 		dst = d.appendOthers(dst, "_conflicts", false)
@@ -42,17 +46,18 @@ func (d *document) appendWinner(dst []byte, s showing) []byte {
 	return append(appendAttachments(dst, winner.rev, s), '}')
 }
 
-// appendHead writes what stands before the members about other revisions.
-func appendHead(dst []byte, id string, n *node, s showing) []byte {
+// appendHead writes what stands before the members about other revisions: rev,
+// under the id and path of n.
+func appendHead(dst []byte, id string, n *node, rev *revision, s showing) []byte {
 	dst = append(dst, `{"_id":`...)
 	dst = appendString(dst, id)
 	dst = append(dst, `,"_rev":`...)
 	dst = appendString(dst, revText(n.gen, n.hash))
-	if len(n.rev.body) > 0 {
+	if len(rev.body) > 0 {
 		dst = append(dst, ',')
-		dst = append(dst, n.rev.body...)
+		dst = append(dst, rev.body...)
 	}
-	if n.rev.deleted {
+	if rev.deleted {
 		dst = append(dst, `,"_deleted":true`...)
 	}
 	if s.revs {

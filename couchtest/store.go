@@ -31,6 +31,7 @@ type DB struct {
 	seq       uint64
 	live      int // documents with a live leaf
 	revsLimit int
+	warm      [shards]bool // which shards were written to
 	validate  func(newDoc, oldDoc json.RawMessage, user UserContext) error
 	security  security
 	sorted    []string      // ids of docs, sorted; nil when it must be made anew

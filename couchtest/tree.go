@@ -47,6 +47,16 @@ func (p path) oldest() int { return p.gen - len(p.hashes) + 1 }
 // at returns the hash of generation gen, which must lie within p.
 func (p path) at(gen int) string { return p.hashes[p.gen-gen] }
 
+// compare orders paths by their beginnings.
+func (p path) compare(q path) int {
+	for gen := max(p.oldest(), q.oldest()); p.oldest() == q.oldest() && gen <= min(p.gen, q.gen); gen++ {
+		if c := strings.Compare(p.at(gen), q.at(gen)); c != 0 {
+			return c
+		}
+	}
+	return cmp.Or(cmp.Compare(p.oldest(), q.oldest()), cmp.Compare(p.gen, q.gen))
+}
+
 // merged says what a merge of a path did to a tree.
 type merged int
 
@@ -211,6 +221,40 @@ func (t *tree) leaves() []*node {
 	return leaves
 }
 
+// regrown lists the leaves as CouchDB does when a client asks for all of them:
+// it merges their paths, of at most limit ids, into a new tree. The order can
+// differ from that of leaves, and a leaf whose id stands in the stemmed path of
+// another is left out.
+func (t *tree) regrown(limit int) []*node {
+	leaves := t.leaves()
+	if len(t.roots) == 1 && !slices.ContainsFunc(leaves, func(n *node) bool { return n.gen-t.roots[0].gen >= limit }) {
+		return leaves
+	}
+	type line struct {
+		leaf *node
+		path path
+	}
+	lines := make([]line, len(leaves))
+	for i, n := range leaves {
+		lines[i] = line{leaf: n, path: n.path(limit)}
+	}
+	slices.SortStableFunc(lines, func(a, b line) int {
+		return a.path.compare(b.path)
+	})
+	var again tree
+	origin := make(map[*node]*node, len(lines))
+	for _, l := range lines {
+		if end, _ := again.merge(l.path, l.leaf.rev); origin[end] == nil {
+			origin[end] = l.leaf
+		}
+	}
+	leaves = leaves[:0]
+	for _, n := range again.leaves() {
+		leaves = append(leaves, origin[n])
+	}
+	return leaves
+}
+
 func (n *node) appendLeaves(leaves []*node) []*node {
 	for len(n.children) == 1 {
 		n = n.children[0]
@@ -225,8 +269,9 @@ func (n *node) appendLeaves(leaves []*node) []*node {
 }
 
 // byWinner sorts leaves as CouchDB does: not deleted first, then the higher
-// generation, then the higher hash.
+// generation, then the higher hash. Two leaves of one name change places.
 func byWinner(leaves []*node) {
+	slices.Reverse(leaves)
 	slices.SortStableFunc(leaves, func(a, b *node) int {
 		if a.deleted() != b.deleted() {
 			if a.deleted() {
@@ -342,19 +387,19 @@ func (t *tree) cut(leaf *node, limit int) {
 	t.roots = []*node{root}
 }
 
-// prune drops the nodes that are not kept; those are always nearest the roots.
+// prune drops the nodes that are not kept. What hung on one becomes a root.
 func (t *tree) prune(keep map[*node]bool) {
 	var roots []*node
-	var down func(*node)
+	var down func(n *node)
 	down = func(n *node) {
-		if keep[n] {
+		if keep[n] && !keep[n.parent] {
 			n.parent = nil
 			roots = append(roots, n)
-			return
 		}
 		for _, c := range n.children {
 			down(c)
 		}
+		n.children = slices.DeleteFunc(n.children, func(c *node) bool { return !keep[c] })
 	}
 	for _, root := range t.roots {
 		down(root)

@@ -55,8 +55,8 @@ func (w writing) apply(edits []*edit) ([]outcome, *apiError) {
 		}
 	}
 	var failed *apiError
-	for _, part := range parts {
-		if err := w.applyPart(edits, part, outcomes); err != nil {
+	for i, part := range parts {
+		if err := w.applyPart(edits, part, outcomes, &w.db.warm[i]); err != nil {
 			failed = err
 		}
 	}
@@ -80,10 +80,11 @@ func (w writing) injected(e *edit, o *outcome) bool {
 }
 
 // applyPart writes the edits whose indexes are given, document by document.
-func (w writing) applyPart(edits []*edit, indexes []int, outcomes []outcome) *apiError {
+// warm says whether the shard knows its validation functions.
+func (w writing) applyPart(edits []*edit, indexes []int, outcomes []outcome, warm *bool) *apiError {
 	slices.SortStableFunc(indexes, func(i, j int) int { return strings.Compare(edits[i].id, edits[j].id) })
 	var parts []prepared
-	find := w.finder(edits, indexes)
+	find := w.finder(edits, indexes, *warm)
 	for len(indexes) > 0 {
 		n := 1
 		for n < len(indexes) && edits[indexes[n]].id == edits[indexes[0]].id {
@@ -98,6 +99,7 @@ func (w writing) applyPart(edits []*edit, indexes []int, outcomes []outcome) *ap
 	}
 	for _, p := range parts {
 		w.commit(p, outcomes)
+		*warm = *warm || len(p.revisions) > 0
 	}
 	return nil
 }
@@ -108,9 +110,11 @@ type finder func(e *edit) (previous *node, skip bool, err *apiError)
 
 // finder returns how the revisions before the given edits are found. Where
 // nothing is to be validated and no attachment's bytes to be looked for, they
-// are not, and conflicts come to light on merging.
-func (w writing) finder(edits []*edit, indexes []int) func(d *document, edits []*edit, indexes []int) finder {
-	needed := w.db.validate != nil || slices.ContainsFunc(indexes, func(i int) bool {
+// are not, and conflicts come to light on merging: then a new document may
+// name a revision that it replaces. Of a shard that was not written to yet,
+// CouchDB does not know that there is nothing to validate.
+func (w writing) finder(edits []*edit, indexes []int, warm bool) func(d *document, edits []*edit, indexes []int) finder {
+	needed := !warm || w.db.validate != nil || slices.ContainsFunc(indexes, func(i int) bool {
 		return len(edits[i].atts) > 0 || edits[i].isDesign()
 	})
 	return func(d *document, edits []*edit, indexes []int) finder {

@@ -1,0 +1,162 @@
+package couchtest
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/md5"
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// realURL is a real CouchDB to compare with, named with its credentials.
+func realURL(t *testing.T) string {
+	url := strings.TrimSuffix(os.Getenv("COUCHMEND_TEST_COUCHDB"), "/")
+	if url == "" {
+		t.Skip("COUCHMEND_TEST_COUCHDB names no server")
+	}
+	return url
+}
+
+// twins asks two servers the same.
+type twins struct {
+	model, real string // URLs of a database
+}
+
+func newTwins(t tester, s *Server, real, name string) twins {
+	t.Helper()
+	tw := twins{model: s.URL + "/" + name, real: real + "/" + name}
+	for _, url := range []string{tw.model, tw.real} {
+		ask(t, "DELETE", url, "")
+		if status, answer := ask(t, "PUT", url, ""); status != 201 {
+			t.Fatalf("PUT: %d %s", status, answer)
+		}
+	}
+	return tw
+}
+
+// ask asks both and returns the model's answer.
+func (tw twins) ask(t tester, method, path, body string) any {
+	t.Helper()
+	modelStatus, modelAnswer := ask(t, method, tw.model+path, body)
+	realStatus, realAnswer := ask(t, method, tw.real+path, body)
+	model, real := comparable_(modelAnswer), comparable_(realAnswer)
+	if modelStatus != realStatus || !reflect.DeepEqual(model, real) {
+		t.Errorf("%s %s %s\n model %d %s\n real  %d %s", method, path, body, modelStatus, modelAnswer, realStatus, realAnswer)
+	}
+	return model
+}
+
+// comparable_ leaves out what two servers cannot share: sequence ids, and the
+// order of rows from different shards.
+func comparable_(answer string) any {
+	var v any
+	if json.Unmarshal([]byte(answer), &v) != nil {
+		return answer
+	}
+	v = withoutSeqs(v)
+	if object, ok := v.(map[string]any); ok {
+		if rows, ok := object["results"].([]any); ok && len(rows) > 0 {
+			if row, ok := rows[0].(map[string]any); ok && row["changes"] != nil {
+				slices.SortFunc(rows, func(a, b any) int {
+					return cmp.Compare(a.(map[string]any)["id"].(string), b.(map[string]any)["id"].(string))
+				})
+			}
+		}
+	}
+	return v
+}
+
+// TestEdgesAreAsARealCouchDBHasThem replays testdata/edges.txt: a line is a
+// request, "METHOD path body", an empty line begins a fresh database.
+func TestEdgesAreAsARealCouchDBHasThem(t *testing.T) {
+	real := realURL(t)
+	s := NewServer(t, NewNode())
+	file, err := os.Open("testdata/edges.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	defer ask(t, "DELETE", real+"/couchtest-edges", "")
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	var tw twins
+	fresh := true
+	for lines.Scan() {
+		line := lines.Text()
+		if line == "" || strings.HasPrefix(line, "#") {
+			fresh = fresh || line == ""
+			continue
+		}
+		if fresh {
+			tw = newTwins(t, s, real, "couchtest-edges")
+			fresh = false
+		}
+		method, rest, _ := strings.Cut(line, " ")
+		path, body, _ := strings.Cut(rest, " ")
+		tw.ask(t, method, path, body)
+	}
+}
+
+func TestRandomWritesLeaveTheSameTreesOnARealCouchDB(t *testing.T) {
+	real := realURL(t)
+	s := NewServer(t, NewNode())
+	round := 0
+	rapid.Check(t, func(r *rapid.T) {
+		round++
+		tw := newTwins(r, s, real, fmt.Sprintf("couchtest-random-%d-%d", os.Getpid(), round))
+		defer ask(t, "DELETE", tw.real, "")
+		if rapid.Bool().Draw(r, "short history") {
+			tw.ask(r, "PUT", "/_revs_limit", "3")
+		}
+		for range rapid.IntRange(1, 8).Draw(r, "requests") {
+			body := randomBulk(r)
+			r.Log(body)
+			tw.ask(r, "POST", "/_bulk_docs", body)
+		}
+		for _, path := range []string{
+			"/_changes?style=all_docs", "/_changes?include_docs=true&conflicts=true", "/_all_docs",
+			"/d?open_revs=all&revs=true", "/d?meta=true&revs=true", "/e?open_revs=all&revs=true",
+		} {
+			tw.ask(r, "GET", path, "")
+		}
+		tw.ask(r, "POST", "/_bulk_get?revs=true", `{"docs":[{"id":"d"},{"id":"e"}]}`)
+	})
+}
+
+// randomBulk is a request with revisions of few documents from few hashes, so
+// that paths meet, cross and fall apart.
+func randomBulk(r *rapid.T) string {
+	replicated := rapid.IntRange(0, 3).Draw(r, "mode") > 0
+	var docs []string
+	for range rapid.IntRange(1, 4).Draw(r, "docs") {
+		id := rapid.SampledFrom([]string{"d", "e"}).Draw(r, "id")
+		deleted := rapid.IntRange(0, 3).Draw(r, "deleted") == 0
+		x := rapid.IntRange(0, 3).Draw(r, "x")
+		length := rapid.IntRange(1, 5).Draw(r, "length")
+		gen := rapid.IntRange(length, 6).Draw(r, "gen")
+		hashes := make([]string, length)
+		for i := range hashes {
+			letter := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "hash")
+			hashes[i] = `"` + strings.Repeat(letter, 31) + fmt.Sprint(gen-i) + `"`
+		}
+		if rapid.IntRange(0, 9).Draw(r, "tip") > 0 { // mostly an id of its own, as a digest would be
+			hashes[0] = fmt.Sprintf(`"%x"`, md5.Sum([]byte(strings.Join(hashes, ","))))
+		}
+		if !replicated {
+			hashes = hashes[:1]
+		}
+		doc := fmt.Sprintf(`{"_id":%q,"x":%d,"_deleted":%t,"_revisions":{"start":%d,"ids":[%s]}}`, id, x, deleted, gen, strings.Join(hashes, ","))
+		if !replicated && rapid.Bool().Draw(r, "new") {
+			doc = fmt.Sprintf(`{"_id":%q,"x":%d,"_deleted":%t}`, id, x, deleted)
+		}
+		docs = append(docs, doc)
+	}
+	return fmt.Sprintf(`{"new_edits":%t,"docs":[%s]}`, !replicated, strings.Join(docs, ","))
+}

@@ -132,15 +132,3 @@ func (r *reader) fileName(n *yaml.Node, what string) string {
 	}
 	return filepath.Join(r.dir, name)
 }
-
-// oneLine returns a secret without the line ends after it.
-func oneLine(content string) (string, error) {
-	secret := strings.TrimRight(content, "\r\n")
-	switch {
-	case secret == "":
-		return "", errEmptySecret
-	case strings.ContainsAny(secret, "\r\n"):
-		return "", errManyLines
-	}
-	return secret, nil
-}

@@ -23,6 +23,7 @@ const (
 
 // cli is the command line: a verb a field.
 type cli struct {
+	Demo    demoCmd    `cmd:"" help:"A clinic in this process: conflicts, what becomes of them, and why. Needs no CouchDB."`
 	Run     runCmd     `cmd:"" help:"Follow databases and mend their conflicts. With --once: catch up and leave."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -6,6 +6,7 @@ package decide
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,32 +24,33 @@ type Rules func(id string, body jsondoc.Value) *merge.Rule
 // deep: a winner and three conflicting revisions.
 const DeepLeaves = 4
 
-// Bases returns the ancestors whose bodies a decision on c needs: to be read,
-// where they can be had, into c.Bases.
+// Bases returns the ancestors whose bodies a decision on c needs, beside those
+// that c has: to be read, where they can be had, into c.Bases.
 func Bases(c couchmend.Conflict) []couchmend.Rev {
 	if len(c.Leaves) < 2 || isDesign(c.ID) {
 		return nil
 	}
-	tree := treeOf(c)
-	return tree.Fold(revs(uncontained(tree, c.Leaves))).Bases()
+	c = inOrder(c)
+	tree, known := treeOf(c), bodies(c)
+	return slices.DeleteFunc(tree.Fold(revs(uncontained(tree, c.Leaves))).Bases(), func(r couchmend.Rev) bool {
+		return known[r].Body != nil
+	})
 }
 
 // Contents returns the leaves whose attachments' bytes a decision on c needs:
 // to compare them, to carry them over, and for the journal. None, where all
 // leaves show the same attachments.
 func Contents(c couchmend.Conflict) []couchmend.Rev {
+	if !slices.ContainsFunc(c.Leaves, func(leaf couchmend.Revision) bool { return !sameAttachments(leaf, c.Leaves[0]) }) {
+		return nil
+	}
 	var need []couchmend.Rev
 	for _, leaf := range c.Leaves {
-		if !sameAttachments(leaf, c.Leaves[0]) {
+		if len(leaf.Attachments) > 0 {
 			need = append(need, leaf.Rev)
 		}
 	}
-	if need != nil && len(c.Leaves[0].Attachments) > 0 {
-		need = append(need, c.Leaves[0].Rev)
-	}
-	return slices.DeleteFunc(need, func(r couchmend.Rev) bool {
-		return slices.ContainsFunc(c.Leaves, func(l couchmend.Revision) bool { return l.Rev == r && len(l.Attachments) == 0 })
-	})
+	return need
 }
 
 func sameAttachments(a, b couchmend.Revision) bool {
@@ -57,31 +59,25 @@ func sameAttachments(a, b couchmend.Revision) bool {
 	})
 }
 
-// Decide says what becomes of a conflict.
+// Decide says what becomes of a conflict. The order in which c lists leaves
+// does not matter.
 func Decide(rules Rules, c couchmend.Conflict) couchmend.Decision {
-	d := couchmend.Decision{Deep: len(c.Leaves) > DeepLeaves}
+	c = inOrder(c)
+	d := couchmend.Decision{Outcome: couchmend.Nothing, Deep: len(c.Leaves) > DeepLeaves}
 	tree := treeOf(c)
 	switch {
-	case isDesign(c.ID):
-		if len(c.Leaves) < 2 {
-			return nothing(d)
-		}
+	case isDesign(c.ID) && len(c.Leaves) > 1:
 		return review(d, couchmend.ReasonDesignDoc, "design documents are code: they are reported, never merged")
+	case isDesign(c.ID):
+		return d
 	case len(c.Leaves) == 0:
 		return annihilated(d, rules, tree, c)
 	case len(c.Leaves) == 1:
 		return lone(d, rules, tree, c)
 	}
-	winner := c.Leaves[0]
 	open := uncontained(tree, c.Leaves)
 	if len(open) == 1 {
-		d.Outcome = couchmend.Bury
-		rule := rules(c.ID, jsondoc.Value(winner.Body))
-		if rule != nil {
-			d.Rule = rule.Name
-		}
-		d.Bury = burials(rule, c.Leaves[1:], winner)
-		return d
+		return bury(d, rules, c)
 	}
 	if c.RevsLimit < revtree.MinRevsLimit {
 		return review(d, couchmend.ReasonRevsLimit, fmt.Sprintf("_revs_limit is %d: under %d a merge could not say in its path what it contains", c.RevsLimit, revtree.MinRevsLimit))
@@ -100,38 +96,55 @@ func Decide(rules Rules, c couchmend.Conflict) couchmend.Decision {
 	return mergeLeaves(d, rules, rule, tree, c, open)
 }
 
+// bury decides where the winner contains every other leaf.
+func bury(d couchmend.Decision, rules Rules, c couchmend.Conflict) couchmend.Decision {
+	winner := c.Leaves[0]
+	rule := rules(c.ID, jsondoc.Value(winner.Body))
+	if rule != nil {
+		d.Rule = rule.Name
+	}
+	d.Outcome, d.Bury = couchmend.Bury, burials(rule, c.Leaves[1:], winner)
+	return d
+}
+
 // mergeLeaves merges the winner and all leaves that it does not contain.
 func mergeLeaves(d couchmend.Decision, rules Rules, rule *merge.Rule, tree *revtree.Tree, c couchmend.Conflict, open []couchmend.Revision) couchmend.Decision {
 	fold := tree.Fold(revs(open))
 	if fold.Uses(revtree.TwoRoots) > 0 && rule.Collision != merge.CollisionMerge && !alike(open) {
-		if rule.Collision == merge.CollisionSplit {
-			d.Outcome = couchmend.Split
-		}
-		return collision(d, tree, open)
+		return collision(d, rule, tree, open)
 	}
-	bodies := map[couchmend.Rev]couchmend.Revision{}
-	for r, base := range c.Bases {
-		bodies[r] = base
-	}
-	for _, leaf := range open {
-		bodies[leaf.Rev] = leaf
-	}
-	merged, refusal := merge.Merge(rule, fold, bodies)
+	merged, refusal := merge.Merge(rule, fold, bodies(c))
 	if refusal != nil {
 		return review(d, refusal.Reason, refusal.Evidence...)
 	}
 	if other := rules(c.ID, merged.Body); other != rule {
 		return review(d, couchmend.ReasonRulesDiffer, fmt.Sprintf("the leaves select rule %s, what they merge to selects %s", rule.Name, name(other)))
 	}
-	d.Fields = merged.Fields
 	m := newRevision(tree, c, open, merged.Body, merged.Attachments)
-	d.Merge = &m
-	d.Outcome = couchmend.Merge
+	d.Outcome, d.Merge, d.Fields = couchmend.Merge, &m, merged.Fields
 	if standsAlone(m, c.Leaves[0]) {
 		d.Outcome = couchmend.Keep
 	}
 	d.Bury = burials(rule, c.Leaves[1:], m)
 	return d
+}
+
+// bodies are the revisions of c by their id.
+func bodies(c couchmend.Conflict) map[couchmend.Rev]couchmend.Revision {
+	known := make(map[couchmend.Rev]couchmend.Revision, len(c.Bases)+len(c.Leaves)+len(c.Dead))
+	maps.Copy(known, c.Bases)
+	for _, leaf := range slices.Concat(c.Dead, c.Leaves) {
+		known[leaf.Rev] = leaf
+	}
+	return known
+}
+
+// inOrder returns c with its leaves in CouchDB's order.
+func inOrder(c couchmend.Conflict) couchmend.Conflict {
+	c.Leaves, c.Dead = slices.Clone(c.Leaves), slices.Clone(c.Dead)
+	revtree.WinnerFirst(c.Leaves)
+	revtree.WinnerFirst(c.Dead)
+	return c
 }
 
 // standsAlone reports whether a merge shows readers nothing but its winner.
@@ -151,15 +164,15 @@ func alike(leaves []couchmend.Revision) bool {
 	return true
 }
 
-func collision(d couchmend.Decision, tree *revtree.Tree, open []couchmend.Revision) couchmend.Decision {
-	outcome := d.Outcome
+// collision decides on histories that start at different revisions.
+func collision(d couchmend.Decision, rule *merge.Rule, tree *revtree.Tree, open []couchmend.Revision) couchmend.Decision {
 	var evidence []string
 	for _, leaf := range open {
 		path := tree.Path(leaf.Rev)
 		evidence = append(evidence, fmt.Sprintf("%s goes back to the first revision %s", leaf.Rev, path[len(path)-1]))
 	}
 	d = review(d, couchmend.ReasonTwoRoots, evidence...)
-	if outcome == couchmend.Split {
+	if rule.Collision == merge.CollisionSplit {
 		d.Outcome = couchmend.Split
 	}
 	return d
@@ -211,11 +224,6 @@ func treeOf(c couchmend.Conflict) *revtree.Tree {
 	return revtree.New(paths...)
 }
 
-func nothing(d couchmend.Decision) couchmend.Decision {
-	d.Outcome = couchmend.Nothing
-	return d
-}
-
 func review(d couchmend.Decision, reason couchmend.Reason, evidence ...string) couchmend.Decision {
 	d.Outcome, d.Reason, d.Evidence = couchmend.Review, reason, evidence
 	return d
@@ -231,10 +239,16 @@ func revs(revisions []couchmend.Revision) []couchmend.Rev {
 	return out
 }
 
+// listedRevs is how many revisions a sentence for people lists.
+const listedRevs = 8
+
 func list(revs []couchmend.Rev) string {
-	texts := make([]string, len(revs))
-	for i, r := range revs {
-		texts[i] = r.String()
+	var texts []string
+	for _, r := range revs[:min(len(revs), listedRevs)] {
+		texts = append(texts, r.String())
+	}
+	if more := len(revs) - listedRevs; more > 0 {
+		texts = append(texts, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(texts, ", ")
 }

@@ -15,13 +15,12 @@ import (
 func lone(d couchmend.Decision, rules Rules, tree *revtree.Tree, c couchmend.Conflict) couchmend.Decision {
 	rule := rules(c.ID, jsondoc.Value(c.Leaves[0].Body))
 	if rule == nil {
-		return nothing(d)
+		return d
 	}
 	decided, ok := deleted(d, rule, tree, c)
-	if !ok {
-		return nothing(d)
+	if ok {
+		decided.Rule = rule.Name
 	}
-	decided.Rule = rule.Name
 	return decided
 }
 
@@ -31,34 +30,45 @@ func deleted(d couchmend.Decision, rule *merge.Rule, tree *revtree.Tree, c couch
 	if rule.Deletes == merge.EditWins {
 		return d, false
 	}
-	for i, tombstone := range c.Dead {
-		if len(tombstone.Path) < 2 || isBurial(tombstone, c) {
+	for _, tombstone := range c.Dead {
+		if !byUser(tombstone, tree) {
 			continue
 		}
-		parent := tombstone.Path[1]
-		words := fmt.Sprintf("%s was deleted (%s) beside %s", parent, tombstone.Rev, list(revs(c.Leaves)))
+		words := fmt.Sprintf("%s was deleted (%s) beside %s", tombstone.Path[1], tombstone.Rev, list(revs(c.Leaves)))
 		if rule.Deletes == merge.DeletesReview {
 			return review(d, couchmend.ReasonDeleted, words), true
 		}
-		others := slices.Concat(c.Leaves, c.Dead[:i], c.Dead[i+1:])
-		if slices.ContainsFunc(others, func(l couchmend.Revision) bool { return !slices.Contains(l.Path, parent) }) {
-			return review(d, couchmend.ReasonDeleted, words+", and not every leaf grew from what was deleted"), true
-		}
-		if slices.ContainsFunc(c.Leaves, func(l couchmend.Revision) bool { return recreatedSince(l.Path, parent) }) {
-			continue
-		}
-		for _, leaf := range c.Leaves {
-			if tree.RealGeneration(leaf.Rev) > tree.RealGeneration(tombstone.Rev) {
-				return review(d, couchmend.ReasonDeleted, words+", which may have been created anew after another deletion"), true
+		switch doubt, counts := wins(tombstone, tree, c); {
+		case doubt != "":
+			return review(d, couchmend.ReasonDeleted, words+", "+doubt), true
+		case counts:
+			d.Outcome, d.Evidence = couchmend.Delete, []string{words}
+			for _, leaf := range c.Leaves {
+				d.Bury = append(d.Bury, burials(rule, []couchmend.Revision{leaf}, leaf)...)
 			}
+			return d, true
 		}
-		d.Outcome, d.Evidence = couchmend.Delete, []string{words}
-		for _, leaf := range c.Leaves {
-			d.Bury = append(d.Bury, burials(rule, []couchmend.Revision{leaf}, leaf)...)
-		}
-		return d, true
 	}
 	return d, false
+}
+
+// wins reports whether a deletion by a user stands over all live leaves, or
+// what makes that doubtful.
+func wins(tombstone couchmend.Revision, tree *revtree.Tree, c couchmend.Conflict) (doubt string, counts bool) {
+	parent := tombstone.Path[1]
+	strange := func(leaf couchmend.Revision) bool { return !slices.Contains(leaf.Path, parent) }
+	if slices.ContainsFunc(c.Leaves, strange) || slices.ContainsFunc(c.Dead, strange) {
+		return "and not every leaf grew from what was deleted", false
+	}
+	if slices.ContainsFunc(c.Leaves, func(l couchmend.Revision) bool { return recreatedSince(l.Path, parent) }) {
+		return "", false
+	}
+	for _, leaf := range c.Leaves {
+		if tree.RealGeneration(leaf.Rev) > tree.RealGeneration(tombstone.Rev) {
+			return "which may have been created anew after another deletion", false
+		}
+	}
+	return "", true
 }
 
 // recreatedSince reports whether a path shows a deletion and re-creation above
@@ -67,21 +77,22 @@ func recreatedSince(path revtree.Path, ancestor couchmend.Rev) bool {
 	return revtree.Recreated(path[:slices.Index(path, ancestor)+1])
 }
 
-// isBurial reports whether a tombstone buries what another leaf bears a mark
-// of. The mark tells it from a user's deletion: a bare tombstone has the same
-// id whoever wrote it.
-func isBurial(tombstone couchmend.Revision, c couchmend.Conflict) bool {
-	if len(tombstone.Path) < 2 {
-		return false
-	}
-	buried := revtree.MarkOf(tombstone.Path[1])
-	bears := func(leaf couchmend.Revision) bool {
-		return leaf.Rev != tombstone.Rev && slices.ContainsFunc(leaf.Path, func(r couchmend.Rev) bool {
-			m, ok := revtree.AsMark(r)
-			return ok && m == buried
-		})
-	}
-	return slices.ContainsFunc(c.Leaves, bears) || slices.ContainsFunc(c.Dead, bears)
+// isBurial reports whether a tombstone buries what a leaf bears a mark of. The
+// mark tells it from a user's deletion: a bare tombstone has the same id
+// whoever wrote it.
+func isBurial(tombstone couchmend.Revision, tree *revtree.Tree) bool {
+	return len(tombstone.Path) > 1 && tree.Bears(revtree.MarkOf(tombstone.Path[1]))
+}
+
+// released reports whether a person has decided with a tombstone in view.
+func released(tombstone couchmend.Revision, tree *revtree.Tree) bool {
+	return tree.Bears(revtree.ReleaseMark(tombstone.Rev))
+}
+
+// byUser reports whether a tombstone is a user's deletion that nobody has
+// decided on yet.
+func byUser(tombstone couchmend.Revision, tree *revtree.Tree) bool {
+	return len(tombstone.Path) > 1 && !isBurial(tombstone, tree) && !released(tombstone, tree)
 }
 
 // annihilated decides on a document without a live leaf. One whose tombstones
@@ -91,13 +102,13 @@ func isBurial(tombstone couchmend.Revision, c couchmend.Conflict) bool {
 // deletions win has no such doubt.
 func annihilated(d couchmend.Decision, rules Rules, tree *revtree.Tree, c couchmend.Conflict) couchmend.Decision {
 	for _, tombstone := range c.Dead {
-		if !isBurial(tombstone, c) {
+		if !isBurial(tombstone, tree) || released(tombstone, tree) {
 			continue
 		}
 		if rule := rules(c.ID, jsondoc.Value(tombstone.Body)); rule != nil && rule.Deletes == merge.DeleteWins {
-			return nothing(d)
+			return d
 		}
 		return review(d, couchmend.ReasonAnnihilated, fmt.Sprintf("no live revision is left, and %s was buried only because a merge contained it", tombstone.Path[1]))
 	}
-	return nothing(d)
+	return d
 }

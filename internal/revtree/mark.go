@@ -51,7 +51,8 @@ var incomplete = WordMark("incomplete")
 // couchmend merges it with others by itself until a person has decided.
 func HoldMark(r couchmend.Rev) Mark { return WordMark("hold " + r.String()) }
 
-// ReleaseMark ends the hold of r.
+// ReleaseMark is a person's word that r needs no further look: it ends the
+// hold of r, or lets what was decided stand over the tombstone r.
 func ReleaseMark(r couchmend.Rev) Mark { return WordMark("release " + r.String()) }
 
 // Hash is the mark as the hash of a revision id in the path of a merge with

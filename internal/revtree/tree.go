@@ -18,6 +18,7 @@ type Tree struct {
 	real  map[Mark]couchmend.Rev
 	marks map[couchmend.Rev]Mark     // MarkOf, remembered
 	sets  map[couchmend.Rev]Contents // Contains, remembered
+	borne Contents                   // every mark in some leaf's path
 	words Contents                   // see isWord; nil until it is asked
 }
 
@@ -28,10 +29,12 @@ func New(leaves ...Path) *Tree {
 		real:  map[Mark]couchmend.Rev{},
 		marks: map[couchmend.Rev]Mark{},
 		sets:  map[couchmend.Rev]Contents{},
+		borne: Contents{},
 	}
 	for _, path := range leaves {
 		for i, r := range path {
-			if i > 0 && IsMark(r) {
+			if m, ok := AsMark(r); ok && i > 0 {
+				t.borne[m] = struct{}{}
 				continue
 			}
 			if known, ok := t.paths[r]; ok && len(known) >= len(path)-i {
@@ -52,6 +55,9 @@ func (t *Tree) mark(r couchmend.Rev) Mark {
 	}
 	return m
 }
+
+// Bears reports whether some leaf's path holds a mark.
+func (t *Tree) Bears(m Mark) bool { return t.borne.Has(m) }
 
 // Path returns the longest known path of a revision of the tree.
 func (t *Tree) Path(r couchmend.Rev) Path { return t.paths[r] }

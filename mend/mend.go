@@ -100,6 +100,9 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 			return nil, err
 		}
 	}
+	if o.Username == "" {
+		o.Password = "" // COUCHDB_PASSWORD is set for somebody else
+	}
 	if o.URL == "" {
 		return nil, &couchmend.Error{Op: "connect", Kind: couchmend.KindUsage, Err: errors.New("no server is named: give --couchdb, COUCHDB_URL, or couchdb: {url: …} in the policy file")}
 	}

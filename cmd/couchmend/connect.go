@@ -52,9 +52,6 @@ func (c *connection) open(a *app, share bool) (*mend.Couchmend, error) {
 		}
 		*secret.to = text
 	}
-	if o.Username == "" {
-		o.Password = ""
-	}
 	return mend.Open(a.ctx, o)
 }
 

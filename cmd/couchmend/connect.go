@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/ledger"
 	"github.com/couchmend/couchmend/internal/policy"
 	"github.com/couchmend/couchmend/mend"
 )
@@ -14,20 +16,20 @@ import (
 // connection is how every verb reaches CouchDB, the policy and the state.
 // Secrets come from the environment or from files, never from arguments.
 type connection struct {
-	CouchDB      string   `name:"couchdb" env:"COUCHDB_URL" placeholder:"URL" help:"The server. A password belongs into COUCHDB_PASSWORD or a file, not here."`
-	User         string   `env:"COUCHDB_USER" help:"The user's name. The password comes from COUCHDB_PASSWORD or --password-file."`
-	PasswordFile string   `type:"existingfile" help:"A file that holds the password."`
-	TokenFile    string   `type:"existingfile" help:"A file that holds a JSON Web Token; or COUCHDB_TOKEN."`
-	Cookie       bool     `help:"Log in once at _session instead of with each request."`
-	ClientCert   string   `type:"existingfile" help:"Client certificate, PEM."`
-	ClientKey    string   `type:"existingfile" help:"Its key, PEM."`
-	CAFile       string   `name:"ca-file" type:"existingfile" help:"A private certificate authority, PEM."`
-	Policy       string   `short:"p" type:"existingfile" env:"COUCHMEND_POLICY" help:"The policy file. Default: couchmend.yaml where there is one, else the built-in policy."`
-	Databases    []string `name:"db" short:"d" placeholder:"GLOB" help:"Databases to look after, if other than the policy's. May be repeated."`
-	State        string   `env:"COUCHMEND_STATE" placeholder:"DIR" help:"Where the state is kept. Default: .couchmend in the policy's folder, or here."`
-	NATS         string   `name:"nats" env:"COUCHMEND_NATS" placeholder:"URL" help:"A NATS server that keeps the state instead, shared by many couchmends."`
-	NATSCreds    string   `name:"nats-creds" type:"existingfile" env:"COUCHMEND_NATS_CREDS" help:"Its credentials file."`
-	LogLevel     string   `enum:"debug,info,warn,error" default:"info" help:"How much is logged: debug, info, warn or error."`
+	CouchDB      string   `name:"couchdb" env:"COUCHDB_URL" placeholder:"URL" group:"Server and state:" help:"The server. A password belongs into COUCHDB_PASSWORD or a file, not here."`
+	User         string   `env:"COUCHDB_USER" group:"Server and state:" help:"The user's name. The password comes from COUCHDB_PASSWORD or --password-file."`
+	PasswordFile string   `type:"existingfile" group:"Server and state:" help:"A file that holds the password."`
+	TokenFile    string   `type:"existingfile" group:"Server and state:" help:"A file that holds a JSON Web Token; or COUCHDB_TOKEN."`
+	Cookie       bool     `group:"Server and state:" help:"Log in once at _session instead of with each request."`
+	ClientCert   string   `type:"existingfile" group:"Server and state:" help:"Client certificate, PEM."`
+	ClientKey    string   `type:"existingfile" group:"Server and state:" help:"Its key, PEM."`
+	CAFile       string   `name:"ca-file" type:"existingfile" group:"Server and state:" help:"A private certificate authority, PEM."`
+	Policy       string   `short:"p" type:"existingfile" env:"COUCHMEND_POLICY" group:"Server and state:" help:"The policy file. Default: couchmend.yaml where there is one, else the built-in policy."`
+	Databases    []string `name:"db" short:"d" placeholder:"GLOB" group:"Server and state:" help:"Databases to look after, if other than the policy's. May be repeated."`
+	State        string   `env:"COUCHMEND_STATE" placeholder:"DIR" group:"Server and state:" help:"Where the state is kept. Default: .couchmend in the policy's folder, or here."`
+	NATS         string   `name:"nats" env:"COUCHMEND_NATS" placeholder:"URL" group:"Server and state:" help:"A NATS server that keeps the state instead, shared by many couchmends."`
+	NATSCreds    string   `name:"nats-creds" type:"existingfile" env:"COUCHMEND_NATS_CREDS" group:"Server and state:" help:"Its credentials file."`
+	LogLevel     string   `enum:"debug,info,warn,error" default:"info" group:"Server and state:" help:"How much is logged: debug, info, warn or error."`
 }
 
 // open opens couchmend. share is for verbs that work beside a running `run`.
@@ -53,6 +55,30 @@ func (c *connection) open(a *app, share bool) (*mend.Couchmend, error) {
 		*secret.to = text
 	}
 	return mend.Open(a.ctx, o)
+}
+
+// visit opens couchmend for a moment, beside a `run` if there is one. The state
+// is not held while a person thinks or edits: it is called again after that.
+func (c *connection) visit(a *app, f func(*mend.Couchmend) error) error {
+	opened, err := c.open(a, true)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(opened), opened.Close())
+}
+
+// state is visit for what concerns no server: a pause must go through also
+// where the policy file has a mistake or CouchDB is down.
+func (c *connection) state(a *app, f func(*ledger.Ledger) error) error {
+	where := ledger.Config{URL: c.NATS, CredsFile: c.NATSCreds, Logger: c.logger(a)}
+	if c.NATS == "" {
+		where.Dir = c.stateDir()
+	}
+	opened, err := ledger.Connect(a.ctx, where)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(opened), opened.Close())
 }
 
 // defaultPolicy is the policy file that is used where none is named.

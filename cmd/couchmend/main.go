@@ -23,9 +23,23 @@ const (
 
 // cli is the command line: a verb a field.
 type cli struct {
-	Demo    demoCmd    `cmd:"" help:"A clinic in this process: conflicts, what becomes of them, and why. Needs no CouchDB."`
-	Run     runCmd     `cmd:"" help:"Follow databases and mend their conflicts. With --once: catch up and leave."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Demo demoCmd `cmd:"" group:"Begin:" help:"A clinic in this process: conflicts, what becomes of them, and why. Needs no CouchDB."`
+	Scan scanCmd `cmd:"" group:"Begin:" help:"Say which conflicts there are, and what the policy would make of them."`
+	Run  runCmd  `cmd:"" group:"Begin:" help:"Follow databases and mend their conflicts. With --once: catch up and leave."`
+
+	Show    showCmd    `cmd:"" group:"One document:" help:"Draw the revision tree; show the leaves, the merge and the origin of its fields."`
+	Diff    diffCmd    `cmd:"" group:"One document:" help:"Put the leaves side by side, field by field."`
+	Resolve resolveCmd `cmd:"" group:"One document:" help:"Decide what a document becomes."`
+	History historyCmd `cmd:"" group:"One document:" help:"List what was decided about a document."`
+	Undo    undoCmd    `cmd:"" group:"One document:" help:"Take the newest decision on a document back."`
+
+	Review reviewCmd `cmd:"" group:"All of it:" help:"What waits for a person."`
+	Pause  pauseCmd  `cmd:"" group:"All of it:" help:"Stop all writing to a database, or to all; or list such pauses."`
+	Resume resumeCmd `cmd:"" group:"All of it:" help:"End a pause."`
+	Policy policyCmd `cmd:"" group:"All of it:" help:"The policy file."`
+
+	Completion completionCmd `cmd:"" group:"The command:" help:"Print a script by which a shell completes verbs and flags."`
+	Version    versionCmd    `cmd:"" group:"The command:" help:"Print the version."`
 }
 
 // app is what every verb works with.
@@ -59,7 +73,7 @@ func run(a *app, args []string) int {
 		kong.Description("couchmend keeps CouchDB databases free of conflicts, and loses nothing.\n\nExit codes: 0 all resolved, 2 something is in review, 1 failure."),
 		kong.Writers(a.stdout, a.stderr),
 		kong.Exit(func(code int) { exited = code }),
-		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Bind(a),
 	)
 	if err != nil {
@@ -71,7 +85,7 @@ func run(a *app, args []string) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintln(a.stderr, "couchmend:", err)
+		fmt.Fprintf(a.stderr, "couchmend: %v\nSee %s --help.\n", err, helpFor(err))
 		return exitFailed
 	}
 	err = parsed.Run(a)
@@ -87,6 +101,15 @@ func run(a *app, args []string) int {
 		fmt.Fprintln(a.stderr, hint)
 	}
 	return exitFailed
+}
+
+// helpFor names the command whose help is about an error of parsing.
+func helpFor(err error) string {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
+		return parse.Context.Selected().FullPath()
+	}
+	return "couchmend"
 }
 
 // hint says what one can do about an error.

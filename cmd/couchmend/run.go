@@ -1,11 +1,10 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/ledger"
 	"github.com/couchmend/couchmend/mend"
 )
 
@@ -41,19 +40,24 @@ type summary struct {
 	Buried   int64                    `json:"buried"`
 	Deleted  int64                    `json:"deleted"`
 	Review   map[couchmend.Reason]int `json:"review"`
+	Queued   int                      `json:"queued,omitempty"` // left, since their databases are paused
 	Stale    int64                    `json:"stale,omitempty"`
 	Retried  int64                    `json:"retried,omitempty"`
 	Requests map[string]int64         `json:"requests"`
 }
 
 func (r *runCmd) summary(a *app, c *mend.Couchmend, took time.Duration) error {
-	waiting, err := c.Ledger.CountCases(a.ctx)
+	waiting, err := openCases(a, c.Ledger)
+	if err != nil {
+		return err
+	}
+	queued, err := c.Ledger.Pending(a.ctx)
 	if err != nil {
 		return err
 	}
 	stats := &c.Mender.Stats
 	s := summary{
-		Seconds: took.Seconds(), Review: waiting, Requests: c.Server.Requests(),
+		Seconds: took.Seconds(), Review: waiting, Queued: queued, Requests: c.Server.Requests(),
 		Merged: stats.Merged.Load(), Kept: stats.Kept.Load(), Buried: stats.Buried.Load(),
 		Deleted: stats.Deleted.Load(), Stale: stats.Stale.Load(), Retried: stats.Retried.Load(),
 	}
@@ -62,15 +66,32 @@ func (r *runCmd) summary(a *app, c *mend.Couchmend, took time.Duration) error {
 		left += n
 	}
 	if r.JSON {
-		if err := json.NewEncoder(a.stdout).Encode(s); err != nil {
+		if err := a.printJSON(s); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.stdout, "%d conflicts resolved in %.1f s: %d merged, %d where the winner stands, %d buried, %d deleted. In review: %d.\n",
+		a.printf("%d conflicts resolved in %.1f s: %d merged, %d where the winner stands, %d buried, %d deleted. In review: %d.\n",
 			stats.Resolved(), s.Seconds, s.Merged, s.Kept, s.Buried, s.Deleted, left)
 	}
-	if left > 0 {
+	if queued > 0 && !r.JSON {
+		a.printf("%s left in the queue, paused: see couchmend pause --list.\n", plural(queued, "document"))
+	}
+	if left+queued > 0 {
 		return exitError{exitReview}
 	}
 	return nil
+}
+
+// openCases counts what is in review by reason, without what was dismissed.
+func openCases(a *app, l *ledger.Ledger) (map[couchmend.Reason]int, error) {
+	open := map[couchmend.Reason]int{}
+	for waits, err := range l.Cases(a.ctx, ledger.Filter{}) {
+		if err != nil {
+			return nil, err
+		}
+		if !waits.Dismissed {
+			open[waits.Reason]++
+		}
+	}
+	return open, nil
 }

@@ -2,7 +2,9 @@ package mender
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -46,35 +48,61 @@ type Preview struct {
 // Preview decides on documents of one database without writing. Items name
 // them and their leaves, as the feed's rows do.
 func (m *Mender) Preview(ctx context.Context, dbName string, items []ledger.Item) ([]Preview, error) {
-	db, err := m.database(ctx, dbName)
-	if err != nil {
-		return nil, err
-	}
-	rules, _ := m.Rules(dbName)
-	if rules == nil {
-		return nil, &couchmend.Error{Op: "decide", DB: dbName, Kind: couchmend.KindUsage, Err: fmt.Errorf("the policy names no such database")}
-	}
-	jobs := make([]*job, len(items))
-	for i := range items {
-		jobs[i] = &job{task: &ledger.Task{Item: items[i]}, conflict: couchmend.Conflict{DB: dbName, ID: items[i].ID}}
-	}
 	previews := make([]Preview, 0, len(items))
-	for rest := jobs; len(rest) > 0; {
-		n, err := m.load(ctx, db, rest)
+	for preview, err := range m.Previews(ctx, dbName, items) {
 		if err != nil {
 			return nil, err
 		}
-		inParallel(rest[:n], func(_ int, j *job) {
-			if j.end == unfinished {
-				j.decision = decide.Decide(rules, j.conflict)
-			}
-		})
-		for _, j := range rest[:n] {
-			previews = append(previews, Preview{Conflict: j.conflict, Decision: j.decision, Err: j.err})
-		}
-		rest = rest[n:]
+		previews = append(previews, preview)
 	}
 	return previews, nil
+}
+
+// Previews is Preview for many documents, in order: it holds no more than about
+// BatchBytes of them at a time. An error is the last thing that it yields.
+func (m *Mender) Previews(ctx context.Context, dbName string, items []ledger.Item) iter.Seq2[Preview, error] {
+	return func(yield func(Preview, error) bool) {
+		db, rules, err := m.rulesOf(ctx, dbName)
+		if err != nil {
+			yield(Preview{}, err)
+			return
+		}
+		jobs := make([]*job, len(items))
+		for i := range items {
+			jobs[i] = &job{task: &ledger.Task{Item: items[i]}, conflict: couchmend.Conflict{DB: dbName, ID: items[i].ID}}
+		}
+		for len(jobs) > 0 {
+			n, err := m.load(ctx, db, jobs)
+			if err != nil {
+				yield(Preview{}, err)
+				return
+			}
+			inParallel(jobs[:n], func(_ int, j *job) {
+				if j.end == unfinished {
+					j.decision = decide.Decide(rules, j.conflict)
+				}
+			})
+			for i, j := range jobs[:n] {
+				if !yield(Preview{Conflict: j.conflict, Decision: j.decision, Err: j.err}, nil) {
+					return
+				}
+				jobs[i] = nil
+			}
+			jobs = jobs[n:]
+		}
+	}
+}
+
+func (m *Mender) rulesOf(ctx context.Context, dbName string) (*database, decide.Rules, error) {
+	db, err := m.database(ctx, dbName)
+	if err != nil {
+		return nil, nil, err
+	}
+	rules, _ := m.Rules(dbName)
+	if rules == nil {
+		err = &couchmend.Error{Op: "decide", DB: dbName, Kind: couchmend.KindUsage, Err: errors.New("the policy names no such database")}
+	}
+	return db, rules, err
 }
 
 // Apply carries out a person's decision on what that person was shown: c. It

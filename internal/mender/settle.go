@@ -82,11 +82,15 @@ func (m *Mender) putCases(ctx context.Context, jobs []*job) error {
 		c := caseOf(j.conflict, j.decision)
 		c.Attempts, c.Trace, c.FailureClass = j.task.Attempt, j.task.Trace, failureClass(j)
 		if before, ok := known[c.ID]; ok {
-			if before.Reason == c.Reason && sameRevs(before.Leaves, c.Leaves) {
+			same := sameRevs(before.Leaves, c.Leaves)
+			if same && before.Reason == c.Reason {
 				j.known = true
 				continue
 			}
 			c.First = before.First
+			if same { // a person let these leaves stand, for whatever reason they wait
+				c.Dismissed, c.By = before.Dismissed, before.By
+			}
 		}
 		cases = append(cases, c)
 	}

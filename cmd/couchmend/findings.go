@@ -1,0 +1,240 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/jsondoc"
+	"github.com/couchmend/couchmend/internal/ledger"
+	"github.com/couchmend/couchmend/internal/mender"
+	"github.com/couchmend/couchmend/internal/revtree"
+)
+
+// finding is one conflict that a scan found.
+type finding struct {
+	DB     string          `json:"db"`
+	ID     string          `json:"id"`
+	Leaves []couchmend.Rev `json:"leaves"`         // live ones, the winner first
+	Dead   int             `json:"dead,omitempty"` // tombstoned leaves
+	Depth  int             `json:"depth"`          // edits on the longest branch since the leaves parted
+	Deep   bool            `json:"deep,omitempty"`
+	Type   string          `json:"type,omitempty"` // the winner's field of that name
+	Fields []string        `json:"fields"`         // that differ among the live leaves
+
+	Outcome   couchmend.Outcome `json:"outcome,omitempty"` // empty: it could not be read, see Evidence
+	Rule      string            `json:"rule,omitempty"`
+	Reason    couchmend.Reason  `json:"reason,omitempty"`
+	Evidence  []string          `json:"evidence,omitempty"`
+	Since     time.Time         `json:"since,omitzero"` // in review
+	Dismissed bool              `json:"dismissed,omitempty"`
+}
+
+func newFinding(p mender.Preview, waits ledger.Case, waiting bool) finding {
+	c, d := p.Conflict, p.Decision
+	f := finding{
+		DB: c.DB, ID: c.ID, Leaves: []couchmend.Rev{}, Dead: len(c.Dead), Depth: depth(c.Leaves), Deep: d.Deep, Fields: []string{},
+		Outcome: d.Outcome, Rule: d.Rule, Reason: d.Reason, Evidence: d.Evidence,
+	}
+	var sides []side
+	for _, leaf := range c.Leaves {
+		f.Leaves = append(f.Leaves, leaf.Rev)
+		sides = append(sides, sideOf("", leaf))
+	}
+	if len(sides) > 0 {
+		f.Type = jsondoc.Value(c.Leaves[0].Body).Get("type").Text()
+		for _, row := range compare(sides) {
+			if row.Differs {
+				f.Fields = append(f.Fields, row.Path)
+			}
+		}
+	}
+	if p.Err != nil {
+		f.Outcome, f.Evidence = "", []string{p.Err.Error()}
+	}
+	if waiting {
+		f.Since, f.Dismissed = waits.First, waits.Dismissed
+	}
+	return f
+}
+
+// depth counts the edits on the longest branch since live leaves parted; marks
+// are no edits. Without a common ancestor in sight it is the longest path.
+func depth(leaves []couchmend.Revision) int {
+	seen := map[couchmend.Rev]int{}
+	for _, leaf := range leaves {
+		for _, r := range leaf.Path {
+			seen[r]++
+		}
+	}
+	deepest := 0
+	for _, leaf := range leaves {
+		edits := 0
+		for _, r := range leaf.Path {
+			if seen[r] == len(leaves) {
+				break
+			}
+			if !revtree.IsMark(r) {
+				edits++
+			}
+		}
+		deepest = max(deepest, edits)
+	}
+	return deepest
+}
+
+// scanSummary is what a scan found in all.
+type scanSummary struct {
+	Databases int                       `json:"databases"`
+	Documents int64                     `json:"documents"` // looked at, deleted ones included
+	Conflicts int                       `json:"conflicts"`
+	Open      int                       `json:"open"` // not dismissed
+	Deep      int                       `json:"deep"` // more than four live leaves
+	Outcomes  map[couchmend.Outcome]int `json:"outcomes"`
+	Reasons   map[couchmend.Reason]int  `json:"reasons"`
+	Rules     map[string]int            `json:"rules"`
+	Types     map[string]int            `json:"types"`
+	Deepest   *finding                  `json:"deepest,omitempty"` // most live leaves, then depth
+	Limited   bool                      `json:"limited,omitempty"` // --limit ended the scan
+}
+
+// maxTypes bounds the types that are counted: documents may hold anything.
+const maxTypes = 1000
+
+// scanReport prints what a scan finds as it finds it.
+type scanReport struct {
+	summary scanSummary
+	cmd     *scanCmd
+	out     io.Writer
+	table   *table
+}
+
+func newScanReport(a *app, cmd *scanCmd, bar *progress) *scanReport {
+	out := bar.out(a.stdout)
+	return &scanReport{
+		cmd: cmd, out: out,
+		table: a.table(out, "DB", "DOCUMENT", "LEAVES", "DEPTH", "AGE", "TYPE", "FIELDS", "OUTCOME", "RULE"),
+		summary: scanSummary{
+			Outcomes: map[couchmend.Outcome]int{}, Reasons: map[couchmend.Reason]int{},
+			Rules: map[string]int{}, Types: map[string]int{},
+		},
+	}
+}
+
+// add takes a finding in; full says that it is the last one that is wanted.
+func (r *scanReport) add(f finding) (full bool, err error) {
+	s := &r.summary
+	s.Conflicts++
+	s.Outcomes[f.Outcome]++
+	if _, known := s.Types[f.Type]; known || len(s.Types) < maxTypes {
+		s.Types[f.Type]++
+	}
+	if !f.Dismissed {
+		s.Open++
+	}
+	if f.Deep {
+		s.Deep++
+	}
+	if f.Reason != "" {
+		s.Reasons[f.Reason]++
+	}
+	if f.Rule != "" {
+		s.Rules[f.Rule]++
+	}
+	if d := s.Deepest; d == nil || len(f.Leaves) > len(d.Leaves) || len(f.Leaves) == len(d.Leaves) && f.Depth > d.Depth {
+		s.Deepest = &f
+	}
+	s.Limited = s.Conflicts == r.cmd.Limit
+	switch {
+	case r.cmd.Summary:
+	case r.cmd.JSON:
+		err = writeJSON(r.out, f)
+	default:
+		r.table.add(f.cells()...)
+	}
+	return s.Limited, err
+}
+
+func (f finding) cells() []string {
+	waited := ""
+	if !f.Since.IsZero() {
+		waited = age(time.Since(f.Since))
+	}
+	return []string{
+		f.DB, f.ID, fmt.Sprint(len(f.Leaves)), fmt.Sprint(f.Depth), waited,
+		f.Type, strings.Join(f.Fields, ", "), f.verdict(), f.Rule,
+	}
+}
+
+func (f finding) verdict() string {
+	words := string(f.Outcome)
+	if f.Reason != "" {
+		words += ": " + string(f.Reason)
+	}
+	if f.Outcome == "" {
+		words = "unreadable: " + strings.Join(f.Evidence, " ")
+	}
+	if f.Dismissed {
+		words += ", dismissed"
+	}
+	return words
+}
+
+func (r *scanReport) flush() error { return r.table.flush() }
+
+// end prints the summary.
+func (r *scanReport) end(a *app, cmd *scanCmd) error {
+	r.out, r.table.out = a.stdout, a.stdout // the bar is gone
+	if err := r.flush(); err != nil {
+		return err
+	}
+	s := r.summary
+	if cmd.JSON {
+		return a.printJSON(map[string]scanSummary{"summary": s})
+	}
+	if s.Conflicts > 0 && !cmd.Summary {
+		a.printf("\n")
+	}
+	a.printf("%s in %s, of %s looked at.\n", plural(s.Conflicts, "conflict"), plural(s.Databases, "database"), plural(s.Documents, "document"))
+	if s.Conflicts == 0 {
+		return nil
+	}
+	printCounts(a, "outcome", s.Outcomes)
+	printCounts(a, "review for", s.Reasons)
+	printCounts(a, "rule", s.Rules)
+	printCounts(a, "type", s.Types)
+	if s.Open < s.Conflicts {
+		a.printf("  dismissed   %d\n", s.Conflicts-s.Open)
+	}
+	d := s.Deepest
+	a.printf("  deepest     %s/%s: %d live leaves, %d edits deep\n", clean(d.DB), clean(d.ID), len(d.Leaves), d.Depth)
+	if s.Limited {
+		a.printf("Stopped at --limit.\n")
+	}
+	return nil
+}
+
+// printCounts writes counts on one line, the largest first.
+func printCounts[K ~string](a *app, what string, counts map[K]int) {
+	keys := slices.SortedFunc(maps.Keys(counts), func(x, y K) int {
+		if counts[x] != counts[y] {
+			return counts[y] - counts[x]
+		}
+		return strings.Compare(string(x), string(y))
+	})
+	words := make([]string, len(keys))
+	for i, k := range keys {
+		name := clean(string(k))
+		if name == "" {
+			name = "(none)"
+		}
+		words[i] = fmt.Sprintf("%s %d", name, counts[k])
+	}
+	if len(words) > 0 {
+		a.printf("  %-11s %s\n", what, strings.Join(words, ", "))
+	}
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/couchmend/couchmend/internal/policy"
+)
+
+type policyCmd struct {
+	Show policyShowCmd `cmd:"" help:"Read a policy file, and say its rules in words or its mistakes with their places."`
+}
+
+type policyShowCmd struct {
+	File string `arg:"" optional:"" help:"The policy file. Default: couchmend.yaml where there is one, else the built-in policy."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// shownPolicy is what policy show prints as JSON.
+type shownPolicy struct {
+	Databases []shownDatabase     `json:"databases"`
+	Policies  map[string][]string `json:"policies"` // rules in words, by policy
+	Warnings  []policy.Warning    `json:"warnings"`
+	Problems  []policy.Problem    `json:"problems"`
+}
+
+type shownDatabase struct {
+	Match  string `json:"match"`
+	Policy string `json:"policy"`
+}
+
+// Run reads a policy file and says what is in it. A file with mistakes in it is
+// a failure: all of them are told.
+func (p *policyShowCmd) Run(a *app) error {
+	file, err := p.load()
+	var problems policy.Problems
+	if err != nil && !(p.JSON && errors.As(err, &problems)) {
+		return err
+	}
+	v := shownPolicy{Databases: []shownDatabase{}, Policies: map[string][]string{}, Warnings: []policy.Warning{}, Problems: append([]policy.Problem{}, problems...)}
+	if file != nil {
+		v.read(file)
+	}
+	if p.JSON {
+		if err := a.printJSON(v); err != nil {
+			return err
+		}
+		if len(problems) > 0 {
+			return exitError{exitFailed}
+		}
+		return nil
+	}
+	v.print(a)
+	return nil
+}
+
+func (p *policyShowCmd) load() (*policy.File, error) {
+	if name := (&connection{Policy: p.File}).policyFile(); name != "" {
+		return policy.Load(name)
+	}
+	builtin := policy.Builtin()
+	return &policy.File{Policies: map[string]*policy.Policy{builtin.Name: builtin}}, nil
+}
+
+func (v *shownPolicy) read(f *policy.File) {
+	for _, d := range f.Databases {
+		v.Databases = append(v.Databases, shownDatabase(d))
+	}
+	for name, p := range f.Policies {
+		rules := []string{}
+		for _, rule := range p.Rules {
+			rules = append(rules, rule.String())
+		}
+		if p.Otherwise == policy.OtherwiseReview && p.Name != policy.Builtin().Name {
+			rules = append(rules, "otherwise: every other document is reviewed")
+		}
+		v.Policies[name] = rules
+	}
+	v.Warnings = append(v.Warnings, f.Warnings...)
+}
+
+func (v *shownPolicy) print(a *app) {
+	for _, w := range v.Warnings {
+		fmt.Fprintln(a.stderr, w)
+	}
+	for _, d := range v.Databases {
+		a.printf("databases %s: policy %s\n", clean(d.Match), clean(d.Policy))
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.Policies)) {
+		a.printf("policy %s\n", clean(name))
+		for _, rule := range v.Policies[name] {
+			a.printf("  %s\n", clean(rule))
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package couchtest
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"sort"
@@ -14,7 +15,6 @@ type window struct {
 	exclusive        bool // end itself is left out
 	descending       bool
 	skip, limit      int
-	offset           int // set by cut: how many keys come before the first
 }
 
 // window reads startkey, endkey, key, limit, skip, descending, inclusive_end.
@@ -46,8 +46,9 @@ func (c *call) window() (window, *apiError) {
 	return w, err
 }
 
-// cut returns the keys within w, in its order. keys are sorted.
-func (w *window) cut(keys []string) []string {
+// cut returns the keys within w, in its order, and how many come before them.
+// keys are sorted.
+func (w window) cut(keys []string) (part []string, before int) {
 	from, to := 0, len(keys)
 	first, last := w.start, w.end
 	hasFirst, hasLast := w.hasStart, w.hasEnd
@@ -66,16 +67,15 @@ func (w *window) cut(keys []string) []string {
 			to++
 		}
 	}
-	part := slices.Clone(keys[min(from, to):to])
-	w.offset = from
+	part = slices.Clone(keys[min(from, to):to])
+	before = from
 	if w.descending {
 		slices.Reverse(part)
-		w.offset = len(keys) - to
+		before = len(keys) - to
 	}
 	skip := min(w.skip, len(part))
-	w.offset += skip
 	part = part[skip:]
-	return part[:min(w.limit, len(part))]
+	return part[:min(w.limit, len(part))], before + skip
 }
 
 // allDocs answers /{db}/_all_docs.
@@ -88,36 +88,40 @@ func (c *call) allDocs(db *DB) *apiError {
 	if err != nil {
 		return err
 	}
-	var includeDocs = c.flag("include_docs")
-	db.mu.Lock()
+	return c.send(http.StatusOK, c.listing(db, keys, w))
+}
+
+// listing makes the answer of _all_docs.
+func (c *call) listing(db *DB, keys *value, w window) []byte {
+	includeDocs := c.flag("include_docs")
+	db.mu.Lock() // for writing: the order of ids may have to be made anew
 	defer db.mu.Unlock()
 	show := c.showing(db)
-	rows := []byte{}
-	addRow := func(key string) {
-		if len(rows) > 0 {
-			rows = append(rows, ",\r\n"...)
+	wanted, offset := db.wanted(keys, w)
+	text := fmt.Appendf(nil, "{\"total_rows\":%d,\"offset\":%s,\"rows\":[", db.live, offset)
+	for i, id := range wanted {
+		if i > 0 {
+			text = append(text, ',')
 		}
-		rows = db.appendRow(rows, key, includeDocs, show)
+		text = db.appendRow(append(text, "\r\n"...), id, includeDocs, show)
 	}
-	offset := "null"
-	if keys != nil {
-		wanted := keys.texts()
-		if w.descending {
-			slices.Reverse(wanted)
-		}
-		wanted = wanted[min(w.skip, len(wanted)):]
-		for _, key := range wanted[:min(w.limit, len(wanted))] {
-			addRow(key)
-		}
-	} else {
+	return append(text, "\r\n]}"...)
+}
+
+// wanted lists the ids for _all_docs and says at which offset they begin. The
+// caller holds the lock for writing.
+func (db *DB) wanted(keys *value, w window) (ids []string, offset string) {
+	if keys == nil {
 		live := slices.DeleteFunc(slices.Clone(db.ids()), func(id string) bool { return db.docs[id].deleted() })
-		for _, id := range w.cut(live) {
-			addRow(id)
-		}
-		offset = strconv.Itoa(w.offset)
+		ids, before := w.cut(live)
+		return ids, strconv.Itoa(before)
 	}
-	head := `{"total_rows":` + strconv.Itoa(db.live) + `,"offset":` + offset + ",\"rows\":[\r\n"
-	return c.send(http.StatusOK, slices.Concat([]byte(head), rows, []byte("\r\n]}")))
+	ids = keys.texts()
+	if w.descending {
+		slices.Reverse(ids)
+	}
+	ids = ids[min(w.skip, len(ids)):]
+	return ids[:min(w.limit, len(ids))], "null"
 }
 
 // keys reads the ids asked for by name; nil if all are.

@@ -133,25 +133,32 @@ func (db *DB) appendItem(dst []byte, item *value, show showing) []byte {
 		if d == nil {
 			return appendItemError(dst, quotedID, `"undefined"`, errMissing)
 		}
-		for i, n := range d.tree.regrown(show.revsLimit) {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(appendDoc(append(dst, `{"ok":`...), id.text, n, show), '}')
-		}
-		return append(dst, "]}"...)
+		return appendItemDocs(dst, id.text, d.tree.regrown(show.revsLimit), show)
 	}
-	quotedRev := string(rev.appendJSON(nil))
 	gen, hash, err := parseRev(rev.text)
 	if err != nil {
-		return appendItemError(dst, quotedID, quotedRev, err)
+		return appendItemError(dst, quotedID, string(rev.appendJSON(nil)), err)
 	}
 	if d != nil {
-		if n := d.tree.get(gen, hash); n.stored() != nil {
-			return append(appendDoc(append(dst, `{"ok":`...), id.text, n, show), "}]}"...)
+		switch n := d.tree.get(gen, hash); {
+		case n != nil && show.latest:
+			return appendItemDocs(dst, id.text, n.appendLeaves(nil), show)
+		case n.stored() != nil:
+			return appendItemDocs(dst, id.text, []*node{n}, show)
 		}
 	}
 	return appendItemError(dst, quotedID, string(appendString(nil, revText(gen, hash))), errMissing)
+}
+
+// appendItemDocs ends a result of _bulk_get with revisions.
+func appendItemDocs(dst []byte, id string, revisions []*node, show showing) []byte {
+	for i, n := range revisions {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendDoc(append(dst, `{"ok":`...), id, n, show), '}')
+	}
+	return append(dst, "]}"...)
 }
 
 func checkItemID(id *value) *apiError {
@@ -195,31 +202,32 @@ type revID struct {
 	hash string
 }
 
-// diff writes, for each document of the posted object with revisions that the
-// database has never heard of, what f makes of them.
+// diff answers with what f makes of each document of the posted object that
+// names revisions which the database has never heard of.
 func (c *call) diff(db *DB, begin string, f func([]byte, *document, []revID) []byte, end string) *apiError {
 	v, err := c.postedObject()
 	if err != nil {
 		return err
 	}
-	db.mu.RLock()
-	defer db.mu.RUnlock()
 	text := []byte(begin)
-	first := true
+	db.mu.RLock()
 	for i, id := range v.names {
 		d := db.docs[id]
-		missing, err := d.missing(v.children[i].texts())
-		if err != nil {
-			return err
+		var missing []revID
+		if missing, err = d.missing(v.children[i].texts()); err != nil {
+			break
 		}
 		if len(missing) == 0 {
 			continue
 		}
-		if !first {
+		if len(text) > len(begin) {
 			text = append(text, ',')
 		}
-		first = false
 		text = f(append(appendString(text, id), ':'), d, missing)
+	}
+	db.mu.RUnlock()
+	if err != nil {
+		return err
 	}
 	return c.send(http.StatusOK, append(text, end...))
 }

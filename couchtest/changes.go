@@ -25,11 +25,7 @@ func (c *call) changes(db *DB) *apiError {
 	seq := db.seq
 	db.mu.RUnlock()
 	s.show.revsInfo, s.show.deletedConflicts = false, false
-	since := c.query.Get("since")
-	if last := c.r.Header.Get("Last-Event-ID"); last != "" {
-		since = last
-	}
-	switch {
+	switch since := c.query.Get("since"); {
 	case c.flag("descending"):
 		return c.descending(s, f.limit)
 	case since == "now":

@@ -58,11 +58,8 @@ func (c *call) dbRange() ([]string, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	names := w.cut(c.node.DBs())
-	if names == nil {
-		names = []string{}
-	}
-	return names, nil
+	names, _ := w.cut(c.node.DBs())
+	return append([]string{}, names...), nil
 }
 
 // dbsInfo answers /_dbs_info: of all databases, or of those that were posted.

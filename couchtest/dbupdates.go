@@ -88,7 +88,18 @@ func (u nodeUpdates) news() <-chan struct{} {
 }
 
 func (u nodeUpdates) rows(since uint64, limit int, f func([]byte)) (last uint64, pending int) {
-	e := &u.node.updates
+	events, last := u.node.updates.after(since, limit)
+	for _, event := range events {
+		row := appendString([]byte(`{"db_name":`), event.db)
+		row = appendString(append(row, `,"type":`...), event.kind)
+		row = appendString(append(row, `,"seq":`...), u.id(event.seq))
+		f(append(row, '}'))
+	}
+	return last, -1
+}
+
+// after returns at most limit events after since, and up to where it has read.
+func (e *events) after(since uint64, limit int) (events []event, last uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	from, _ := slices.BinarySearchFunc(e.log, since+1, func(event event, seq uint64) int {
@@ -98,15 +109,11 @@ func (u nodeUpdates) rows(since uint64, limit int, f func([]byte)) (last uint64,
 		if e.latest[event.happening] != event.seq {
 			continue
 		}
-		if limit == 0 {
-			return since, -1
+		if len(events) == limit {
+			return events, since
 		}
-		limit--
+		events = append(events, event)
 		since = event.seq
-		row := appendString([]byte(`{"db_name":`), event.db)
-		row = appendString(append(row, `,"type":`...), event.kind)
-		row = appendString(append(row, `,"seq":`...), u.id(event.seq))
-		f(append(row, '}'))
 	}
-	return max(since, e.seq), -1
+	return events, max(since, e.seq)
 }

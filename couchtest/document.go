@@ -36,7 +36,7 @@ func (c *call) routeDoc(db *DB) *apiError {
 // showing reads how much of a document is asked for.
 func (c *call) showing(db *DB) showing {
 	return showing{
-		revs: c.flag("revs"), revsLimit: db.revsLimit, attachments: c.flag("attachments"),
+		revs: c.flag("revs"), revsLimit: db.revsLimit, attachments: c.flag("attachments"), latest: c.flag("latest"),
 		revsInfo:         c.flag("revs_info") || c.flag("meta"),
 		conflicts:        c.flag("conflicts") || c.flag("meta"),
 		deletedConflicts: c.flag("deleted_conflicts") || c.flag("meta"),

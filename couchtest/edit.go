@@ -43,7 +43,7 @@ func (e *edit) rev() couchmend.Rev {
 // stored is e's body as it is stored.
 func (e *edit) stored() []byte {
 	if e.text == nil {
-		e.text = e.body.appendMembers(nil)
+		e.text = e.body.appendMembers(make([]byte, 0, encodedSize(&e.body)))
 	}
 	return e.text
 }

@@ -2,6 +2,7 @@ package couchtest
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/couchmend/couchmend"
@@ -26,9 +27,10 @@ type Fault struct {
 	// Status answers with that status, and Body, without doing what was asked.
 	Status int
 	Body   string
-	// RowError refuses single rows of _bulk_docs: with the error that it
-	// names, or not, if that is "". rev is the row's revision under
-	// new_edits=false, else the one it replaces.
+	// RowError refuses single rows of _bulk_docs, which is the only kind of
+	// request that meets a fault with it: with the error that it names, or
+	// not, if that is "". rev is the row's revision under new_edits=false, else
+	// the one it replaces.
 	RowError func(id string, rev couchmend.Rev) (errorName, reason string)
 }
 
@@ -52,7 +54,7 @@ func (n *Node) pick(r *http.Request) *Fault {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i, f := range n.faults {
-		if f.Match != nil && !f.Match(r) {
+		if f.Match != nil && !f.Match(r) || f.RowError != nil && !strings.HasSuffix(r.URL.Path, "/_bulk_docs") {
 			continue
 		}
 		if f.Times > 0 {

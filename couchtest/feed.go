@@ -16,12 +16,11 @@ const (
 // server's databases.
 type feed struct {
 	source    source
-	kind      string // normal, longpoll, continuous or eventsource
+	kind      string // normal, longpoll or continuous
 	since     uint64
 	limit     int
 	heartbeat time.Duration // 0: none, and the feed ends at timeout
 	timeout   time.Duration
-	started   bool
 	sent      int // rows
 }
 
@@ -46,7 +45,7 @@ func (c *call) feed(s source) (*feed, *apiError) {
 		f.kind = "normal"
 	case "live":
 		f.kind = "continuous"
-	case "normal", "longpoll", "continuous", "eventsource":
+	case "normal", "longpoll", "continuous":
 	default:
 		return nil, badRequest("Supported `feed` types: normal, continuous, live, longpoll, eventsource")
 	}
@@ -103,7 +102,7 @@ func (f *feed) run(c *call) *apiError {
 			case <-news:
 				break wait
 			case <-beat:
-				f.write(c, []byte("\n"))
+				c.w.Write([]byte{'\n'})
 				if err := http.NewResponseController(c.w).Flush(); err != nil {
 					return nil
 				}
@@ -119,8 +118,6 @@ func (f *feed) run(c *call) *apiError {
 		}
 	}
 }
-
-func (f *feed) lines() bool { return f.kind == "continuous" || f.kind == "eventsource" }
 
 // finished reports whether nothing more is to be waited for.
 func (f *feed) finished() bool {
@@ -138,12 +135,8 @@ func (f *feed) begin(c *call) {
 	h := c.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "must-revalidate")
-	if f.kind == "eventsource" {
-		h.Set("Content-Type", "text/event-stream")
-		h.Set("Cache-Control", "no-cache")
-	}
 	c.w.WriteHeader(http.StatusOK)
-	if !f.lines() {
+	if f.kind != "continuous" {
 		c.w.Write([]byte("{\"results\":[\n"))
 	}
 }
@@ -156,8 +149,6 @@ func (f *feed) batch(c *call) (pending int) {
 	var buffer []byte
 	f.since, pending = f.source.rows(f.since, f.limit-f.sent, func(row []byte) {
 		switch {
-		case f.kind == "eventsource":
-			buffer = append(append(append(buffer, "data: "...), row...), "\n\n"...)
 		case f.kind == "continuous":
 			buffer = append(append(buffer, row...), '\n')
 		case f.sent > 0:
@@ -175,13 +166,6 @@ func (f *feed) batch(c *call) (pending int) {
 	return pending
 }
 
-func (f *feed) write(c *call, text []byte) {
-	if f.kind == "eventsource" {
-		text = []byte("event: heartbeat\ndata: \n\n")
-	}
-	c.w.Write(text)
-}
-
 // finish says up to where the feed has come.
 func (f *feed) finish(c *call, pending int) *apiError {
 	last := appendString(nil, f.source.id(f.since))
@@ -189,12 +173,10 @@ func (f *feed) finish(c *call, pending int) *apiError {
 	if pending >= 0 {
 		tail = `,"pending":` + strconv.Itoa(pending)
 	}
-	switch f.kind {
-	case "eventsource":
-	case "continuous":
-		c.w.Write([]byte(`{"last_seq":` + string(last) + tail + "}\n"))
-	default:
-		c.w.Write([]byte("\n],\n\"last_seq\":" + string(last) + tail + "}\n"))
+	begin := "\n],\n\"last_seq\":"
+	if f.kind == "continuous" {
+		begin = `{"last_seq":`
 	}
+	c.w.Write([]byte(begin + string(last) + tail + "}\n"))
 	return nil
 }

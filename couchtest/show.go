@@ -10,6 +10,7 @@ type showing struct {
 	revs             bool // the path
 	revsLimit        int  // ids of the path to show; 0: all
 	attachments      bool // their bytes, not stubs
+	latest           bool // instead of a revision the leaves that grew from it
 	revsInfo         bool // which of the path's bodies are at hand: winner only, as the rest
 	conflicts        bool // the other live leaves
 	deletedConflicts bool // the other tombstones

@@ -139,7 +139,7 @@ func ifNotEnough(err error) error {
 
 func newGetReader(answer io.Reader, c call, want []Want) *getReader {
 	return &getReader{
-		call: c, want: want, rows: rowReader{dec: jsontext.NewDecoder(answer)},
+		call: c, want: want, rows: rowReader{dec: newDecoder(answer)},
 		held: map[Want]row{}, unnamed: map[string]row{},
 	}
 }

@@ -48,8 +48,8 @@ const DefaultHeartbeat = 10 * time.Second
 type Change struct {
 	Seq string
 	ID  string
-	// Leaves are the winner, then the others, tombstoned ones among them:
-	// several leaves are not yet a conflict.
+	// Leaves are all of them, tombstoned ones too: several are not yet a
+	// conflict. CouchDB puts the winner first, PouchDB any.
 	Leaves  []couchmend.Rev
 	Deleted bool // every leaf is
 	// Pending is how many changes follow the last row; -1 where the server
@@ -73,7 +73,7 @@ func (db *DB) Changes(ctx context.Context, o ChangesOptions) iter.Seq2[Change, e
 		if o.Feed == Continuous {
 			read = readContinuous
 		}
-		more, err := read(jsontext.NewDecoder(resp.Body), func(row Change) bool { return yield(row, nil) })
+		more, err := read(newDecoder(resp.Body), func(row Change) bool { return yield(row, nil) })
 		if more && err == nil {
 			finish(resp.Body)
 			return
@@ -101,6 +101,7 @@ func (db *DB) changesCall(o ChangesOptions) call {
 		q.Set("descending", "true")
 	}
 	if o.Feed == Longpoll || o.Feed == Continuous {
+		c.waits = true
 		q.Set("feed", string(o.Feed))
 		if o.Timeout > 0 {
 			q.Set("timeout", millis(o.Timeout))

@@ -136,14 +136,14 @@ func TestAFeedWithoutRowOrHeartbeatForThreeHeartbeatsIsDead(t *testing.T) {
 
 func TestHeartbeatsKeepAFeedAlive(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		for range 12 {
+		for range 8 {
 			_, _ = io.WriteString(w, "\n")
 			_ = http.NewResponseController(w).Flush()
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond)
 		}
 		_, _ = io.WriteString(w, row1+`{"last_seq":"9-x","pending":0}`)
 	})
-	rows, err := collect(t, s.DB("d"), ChangesOptions{Feed: Continuous, Heartbeat: 40 * time.Millisecond})
+	rows, err := collect(t, s.DB("d"), ChangesOptions{Feed: Continuous, Heartbeat: 100 * time.Millisecond})
 	if err != nil || len(rows) != 2 || rows[1].Seq != "9-x" || rows[1].Pending != 0 || rows[1].ID != "" {
 		t.Errorf("got %v, %v", rows, err)
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/couchmend/couchmend"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // DB is one database of a Server. It holds no connection.
@@ -156,7 +155,7 @@ func (db *DB) Leaves(ctx context.Context, id string) ([]couchmend.Revision, erro
 	}
 	defer finish(resp.Body)
 	var leaves []couchmend.Revision
-	r := rowReader{dec: jsontext.NewDecoder(resp.Body)}
+	r := rowReader{dec: newDecoder(resp.Body)}
 	err = readArray(r.dec, func() error {
 		row, err := r.read()
 		if err == nil && row.revision != nil {

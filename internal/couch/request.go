@@ -32,6 +32,7 @@ type call struct {
 	path    string // escaped, from the server's URL, with query
 	body    parts
 	silence time.Duration // without a sign of life the connection is dead; 0 is the server's timeout
+	waits   bool          // a feed that lives on: its rows and heartbeats must come at once
 }
 
 // parts is a request's body in pieces, so that a batch can be sent in halves
@@ -144,6 +145,9 @@ func (s *Server) request(ctx context.Context, c call, w *watch) (*http.Request, 
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", s.agent)
+	if c.waits { // PouchDB's server, and proxies, hold rows back in order to compress them
+		req.Header.Set("Accept-Encoding", "identity")
+	}
 	setTrace(ctx, req.Header)
 	if c.body != nil {
 		req.Header.Set("Content-Type", "application/json")

@@ -131,14 +131,14 @@ func TestASlowReaderIsNotASilentServer(t *testing.T) {
 			_, _ = io.WriteString(w, row)
 		}
 		_, _ = io.WriteString(w, `],"last_seq":1}`)
-	}, func(c *Config) { c.Timeout = 50 * time.Millisecond })
+	}, func(c *Config) { c.Timeout = 250 * time.Millisecond })
 	n := 0
 	for _, err := range s.DB("a").Changes(t.Context(), ChangesOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n++; n%7 == 0 {
-			time.Sleep(80 * time.Millisecond) // longer than the server may be silent
+		if n++; n == 10 {
+			time.Sleep(300 * time.Millisecond) // longer than the server may be silent
 		}
 	}
 	if n != 21 {

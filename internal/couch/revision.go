@@ -98,7 +98,8 @@ func (r *rowReader) rev(got *row) error {
 func (r *rowReader) document() (row, error) {
 	var got row
 	var revision couchmend.Revision
-	var revisions, attachments []byte
+	var start, ids string
+	var attachments []byte
 	r.body = append(r.body[:0], '{')
 	err := readObject(r.dec, func(name jsontext.Value) (err error) {
 		if !isSpecial(name) {
@@ -118,9 +119,21 @@ func (r *rowReader) document() (row, error) {
 		case `"_deleted"`:
 			revision.Deleted, err = readBool(r.dec)
 		case `"_revisions"`:
-			revisions, err = r.copy()
+			err = readObject(r.dec, func(name jsontext.Value) (err error) {
+				switch string(name) {
+				case `"start"`:
+					start, err = readText(r.dec)
+				case `"ids"`:
+					ids, err = readText(r.dec)
+				default:
+					err = r.dec.SkipValue()
+				}
+				return err
+			})
 		case `"_attachments"`:
-			attachments, err = r.copy()
+			var value jsontext.Value
+			value, err = r.dec.ReadValue()
+			attachments = bytes.Clone(value)
 		default:
 			err = r.dec.SkipValue()
 		}
@@ -131,7 +144,7 @@ func (r *rowReader) document() (row, error) {
 	}
 	revision.Rev = got.rev
 	revision.Body = slices.Clone(append(r.body, '}'))
-	if revision.Path, got.bad = readPath(got.rev, revisions); got.bad == nil {
+	if revision.Path, got.bad = readPath(got.rev, start, ids); got.bad == nil {
 		revision.Attachments, got.bad = readAttachments(got.rev, attachments)
 	}
 	if got.bad == nil {
@@ -140,58 +153,61 @@ func (r *rowReader) document() (row, error) {
 	return got, nil
 }
 
-func (r *rowReader) copy() ([]byte, error) {
-	value, err := r.dec.ReadValue()
-	return bytes.Clone(value), err
-}
-
 // isSpecial reports whether a quoted name begins with "_", however that is written.
 func isSpecial(name jsontext.Value) bool {
 	return len(name) > 2 && (name[1] == '_' || name[1] == '\\' && strings.HasPrefix(jsondoc.Value(name).Text(), "_"))
 }
 
-// readPath reads {"start":3,"ids":["c…","b…","a…"]}, the path of rev.
-func readPath(rev couchmend.Rev, revisions jsondoc.Value) ([]couchmend.Rev, error) {
-	start, err := strconv.Atoi(string(revisions.Get("start")))
-	ids := hashes(revisions.Get("ids"))
+// readPath makes rev's path of its _revisions, {"start":3,"ids":["c…","b…","a…"]}.
+func readPath(rev couchmend.Rev, start, ids string) ([]couchmend.Rev, error) {
+	gen, err := strconv.Atoi(start)
+	hashes := splitHashes(ids)
 	switch {
-	case err != nil || len(ids) == 0:
+	case err != nil || len(hashes) == 0:
 		return nil, errors.New("the document came without its _revisions")
-	case start != rev.Gen || len(ids) > start:
-		return nil, fmt.Errorf("the _revisions (start %d, %d ids) are not those of %s", start, len(ids), rev)
+	case len(hashes) > gen:
+		return nil, fmt.Errorf("its _revisions start at generation %d and have %d ids", gen, len(hashes))
 	}
-	path := make([]couchmend.Rev, len(ids))
-	for i, hash := range ids {
-		path[i] = couchmend.Rev{Gen: start - i, Hash: hash}
-		if strings.ContainsAny(hash, "ABCDEF") { // one number in either case
+	mixedCase := strings.ContainsAny(ids, "ABCDEF")
+	path := make([]couchmend.Rev, len(hashes))
+	for i, hash := range hashes {
+		path[i] = couchmend.Rev{Gen: gen - i, Hash: hash}
+		if mixedCase { // 32 hexadecimal digits are one number in either case
 			path[i], err = couchmend.ParseRev(path[i].String())
 		}
 		if err != nil || hash == "" {
-			return nil, errors.New("the _revisions hold an id that is none")
+			return nil, errors.New("its _revisions hold an id that is none")
 		}
 	}
 	if path[0] != rev {
-		return nil, fmt.Errorf("the _revisions begin with %s instead of %s", path[0], rev)
+		return nil, fmt.Errorf("its _revisions begin with %s instead of %s", path[0], rev)
 	}
 	return path, nil
 }
 
-// hashes returns the strings of an array. They share one copy of the text: a
-// path has a thousand of them.
-func hashes(ids jsondoc.Value) []string {
-	if bytes.IndexByte(ids, '\\') >= 0 || bytes.ContainsAny(ids, "{}") {
+// splitHashes returns the strings of a JSON array, nil for anything else. They
+// share the text's memory: a path may have a thousand.
+func splitHashes(ids string) []string {
+	if strings.IndexByte(ids, '\\') >= 0 {
 		var list []string
-		if json.Unmarshal(ids, &list) != nil {
+		if json.Unmarshal([]byte(ids), &list) != nil {
 			return nil
 		}
 		return list
 	}
-	parts := strings.Split(string(ids), `"`) // what lies between quotes is at the odd places
-	list := make([]string, 0, len(parts)/2)
-	for i := 1; i < len(parts); i += 2 {
-		list = append(list, parts[i])
+	list := make([]string, 0, strings.Count(ids, `"`)/2)
+	for {
+		between, rest, found := strings.Cut(ids, `"`)
+		if strings.Trim(between, "[,] \t\r\n") != "" {
+			return nil // something else than strings
+		}
+		if !found {
+			return list
+		}
+		var hash string
+		hash, ids, _ = strings.Cut(rest, `"`)
+		list = append(list, hash)
 	}
-	return list
 }
 
 // readAttachments reads _attachments, in order.

@@ -86,7 +86,7 @@ func (s *Server) DBUpdates(ctx context.Context, since string) (iter.Seq2[DBUpdat
 
 	follow := may
 	follow.path = path + "&feed=continuous&heartbeat=" + millis(UpdatesHeartbeat)
-	follow.silence = 3 * UpdatesHeartbeat
+	follow.silence, follow.waits = 3*UpdatesHeartbeat, true
 	return func(yield func(DBUpdate, error) bool) {
 		resp, err := s.do(ctx, follow)
 		if err != nil {
@@ -94,7 +94,7 @@ func (s *Server) DBUpdates(ctx context.Context, since string) (iter.Seq2[DBUpdat
 			return
 		}
 		defer resp.Body.Close()
-		dec := jsontext.NewDecoder(resp.Body)
+		dec := newDecoder(resp.Body)
 		for {
 			update, err := readUpdate(dec)
 			if err != nil {

@@ -212,7 +212,11 @@ func TestAnUnknownOutcomeIsSettledByWritingTheSameAgain(t *testing.T) {
 					return
 				}
 				answer(w, 201, `[]`)
-			}, func(c *Config) { c.Timeout = 100 * time.Millisecond })
+			}, func(c *Config) {
+				if name == "silent" {
+					c.Timeout = 200 * time.Millisecond
+				}
+			})
 			written, err := s.DB("d").Write(t.Context(), crowd(3))
 			if err != nil || slices.ContainsFunc(written.Errs, isError) {
 				t.Fatalf("got %v, %v", written, err)

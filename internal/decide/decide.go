@@ -79,21 +79,56 @@ func Decide(rules Rules, c couchmend.Conflict) couchmend.Decision {
 	if len(open) == 1 {
 		return bury(d, rules, c)
 	}
+	return mend(d, rules, tree, c, open)
+}
+
+// mend decides on leaves of which the winner does not contain all: open are the
+// winner and those that it lacks.
+func mend(d couchmend.Decision, rules Rules, tree *revtree.Tree, c couchmend.Conflict, open []couchmend.Revision) couchmend.Decision {
 	if c.RevsLimit < revtree.MinRevsLimit {
 		return review(d, couchmend.ReasonRevsLimit, fmt.Sprintf("_revs_limit is %d: under %d a merge could not say in its path what it contains", c.RevsLimit, revtree.MinRevsLimit))
 	}
 	if holds := tree.OpenHolds(revs(open), revs(c.Dead)); len(holds) > 0 {
 		return review(d, couchmend.ReasonHeld, "an undo restored "+list(holds)+": a person decides what becomes of it")
 	}
+	fold := tree.Fold(revs(open))
 	rule, refusal := oneRule(rules, c.ID, open)
-	if refusal != nil {
+	collided := fold.Uses(revtree.TwoRoots) > 0 && !alike(open)
+	switch {
+	case refusal != nil && refusal.Reason == couchmend.ReasonRulesDiffer && collided: // two things: no wonder
+		return collision(d, tree, open, refusal.Evidence...)
+	case refusal != nil:
 		return review(d, refusal.Reason, refusal.Evidence...)
 	}
 	d.Rule = rule.Name
 	if decided, ok := deleted(d, rule, tree, c); ok {
 		return decided
 	}
-	return mergeLeaves(d, rules, rule, tree, c, open)
+	if collided && rule.Collision != merge.CollisionMerge {
+		d = collision(d, tree, open)
+		if rule.Collision == merge.CollisionSplit {
+			d.Outcome = couchmend.Split
+		}
+		return d
+	}
+	merged, refusal := merge.Merge(rule, fold, bodies(c))
+	if refusal != nil {
+		return review(d, refusal.Reason, refusal.Evidence...)
+	}
+	if other := rules(c.ID, merged.Body); other != rule {
+		return review(d, couchmend.ReasonRulesDiffer, fmt.Sprintf("the leaves select rule %s, what they merge to selects %s", rule.Name, name(other)))
+	}
+	return asMerge(d, rule, merged, newRevision(tree, c, open, merged.Body, merged.Attachments), c)
+}
+
+// asMerge decides on a merge and the burials that follow it.
+func asMerge(d couchmend.Decision, rule *merge.Rule, merged merge.Result, m couchmend.Revision, c couchmend.Conflict) couchmend.Decision {
+	d.Outcome, d.Merge, d.Fields = couchmend.Merge, &m, merged.Fields
+	if standsAlone(m, c.Leaves[0]) {
+		d.Outcome = couchmend.Keep
+	}
+	d.Bury = burials(rule, c.Leaves[1:], m)
+	return d
 }
 
 // bury decides where the winner contains every other leaf.
@@ -104,28 +139,6 @@ func bury(d couchmend.Decision, rules Rules, c couchmend.Conflict) couchmend.Dec
 		d.Rule = rule.Name
 	}
 	d.Outcome, d.Bury = couchmend.Bury, burials(rule, c.Leaves[1:], winner)
-	return d
-}
-
-// mergeLeaves merges the winner and all leaves that it does not contain.
-func mergeLeaves(d couchmend.Decision, rules Rules, rule *merge.Rule, tree *revtree.Tree, c couchmend.Conflict, open []couchmend.Revision) couchmend.Decision {
-	fold := tree.Fold(revs(open))
-	if fold.Uses(revtree.TwoRoots) > 0 && rule.Collision != merge.CollisionMerge && !alike(open) {
-		return collision(d, rule, tree, open)
-	}
-	merged, refusal := merge.Merge(rule, fold, bodies(c))
-	if refusal != nil {
-		return review(d, refusal.Reason, refusal.Evidence...)
-	}
-	if other := rules(c.ID, merged.Body); other != rule {
-		return review(d, couchmend.ReasonRulesDiffer, fmt.Sprintf("the leaves select rule %s, what they merge to selects %s", rule.Name, name(other)))
-	}
-	m := newRevision(tree, c, open, merged.Body, merged.Attachments)
-	d.Outcome, d.Merge, d.Fields = couchmend.Merge, &m, merged.Fields
-	if standsAlone(m, c.Leaves[0]) {
-		d.Outcome = couchmend.Keep
-	}
-	d.Bury = burials(rule, c.Leaves[1:], m)
 	return d
 }
 
@@ -164,18 +177,14 @@ func alike(leaves []couchmend.Revision) bool {
 	return true
 }
 
-// collision decides on histories that start at different revisions.
-func collision(d couchmend.Decision, rule *merge.Rule, tree *revtree.Tree, open []couchmend.Revision) couchmend.Decision {
+// collision puts histories that start at different revisions before a person.
+func collision(d couchmend.Decision, tree *revtree.Tree, open []couchmend.Revision, more ...string) couchmend.Decision {
 	var evidence []string
 	for _, leaf := range open {
 		path := tree.Path(leaf.Rev)
 		evidence = append(evidence, fmt.Sprintf("%s goes back to the first revision %s", leaf.Rev, path[len(path)-1]))
 	}
-	d = review(d, couchmend.ReasonTwoRoots, evidence...)
-	if rule.Collision == merge.CollisionSplit {
-		d.Outcome = couchmend.Split
-	}
-	return d
+	return review(d, couchmend.ReasonTwoRoots, append(evidence, more...)...)
 }
 
 // oneRule returns the rule that all leaves select.

@@ -35,7 +35,7 @@ type world struct {
 	journal map[couchmend.Rev]couchmend.Revision // of every body ever written, for bodiesEverywhere
 	edits   map[revtree.Mark]edit
 	graves  map[revtree.Mark]edit // tombstones: what was counted is taken back
-	count   int // of edits so far
+	count   int                   // of edits so far
 	undone  []undone
 	broken  string // the first law that a decision broke
 	calm    bool   // only replication and mending go on

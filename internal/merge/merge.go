@@ -81,7 +81,6 @@ type side struct {
 	attachments []couchmend.Attachment
 	heads       []couchmend.Rev // the leaves that it is made of
 	origins     map[string]couchmend.Origin
-	clocks      map[couchmend.Rev]jsondoc.Value // the document clock of each of heads
 }
 
 func (m *merger) side(rev couchmend.Rev) (side, bool) {
@@ -94,13 +93,9 @@ func (m *merger) side(rev couchmend.Rev) (side, bool) {
 		attachments: slices.Clone(r.Attachments),
 		heads:       []couchmend.Rev{rev},
 		origins:     map[string]couchmend.Origin{},
-		clocks:      map[couchmend.Rev]jsondoc.Value{},
 	}
 	for i := range s.attachments {
 		s.attachments[i].From = rev
-	}
-	if m.rule.Clock.Kind != NoClock {
-		s.clocks[rev] = s.body.At(m.rule.Clock.Path...)
 	}
 	return s, true
 }
@@ -171,8 +166,6 @@ func taken(other, stands side, why string) side {
 // with returns a side that is also made of another's leaves.
 func (d side) with(other side) side {
 	d.heads = slices.Concat(d.heads, other.heads)
-	d.clocks = maps.Clone(d.clocks)
-	maps.Copy(d.clocks, other.clocks)
 	return d
 }
 

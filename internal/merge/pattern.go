@@ -109,6 +109,12 @@ func (r *Rule) addsUp() bool {
 	return false
 }
 
+// clockWithoutBase reports whether a document's clock may decide where there
+// is no base. Then it matters which leaves say the same.
+func (r *Rule) clockWithoutBase() bool {
+	return r.Clock.Kind != NoClock && r.NoBase == NoBaseStrategies
+}
+
 func (s Strategy) addsUp() bool { return s.Kind == Sum || s.Kind == Append }
 
 // isJoin reports whether a strategy needs the two values alone.

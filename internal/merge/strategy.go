@@ -175,7 +175,7 @@ func (s *step) latest(path Path, strategy Strategy, a, b jsondoc.Value) jsondoc.
 func (s *step) clockAt(d side, path Path) jsondoc.Value {
 	var latest jsondoc.Value
 	for _, head := range d.sources(path.String()) {
-		clock := d.clocks[head]
+		clock := jsondoc.Value(s.revisions[head].Body).At(s.rule.Clock.Path...)
 		if latest == nil {
 			latest = clock
 		} else if order, ok := compareClocks(clock, latest); ok && order > 0 {

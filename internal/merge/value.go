@@ -38,7 +38,7 @@ func (s *step) settled(base, a, b jsondoc.Value) bool {
 	if s.exact {
 		return bytes.Equal(base, a)
 	}
-	return !s.rule.addsUp()
+	return !s.rule.addsUp() && !s.rule.clockWithoutBase()
 }
 
 // since merges two values against what both grew from.
@@ -71,6 +71,9 @@ func (s *step) withoutBase(path Path, strategy Strategy, a, b jsondoc.Value) jso
 			path, strategy.Kind, shown(a), list(s.a.heads), shown(b), list(s.b.heads)))
 		return a
 	case bytes.Equal(a, b) && !s.mayHide(strategy):
+		if s.rule.clockWithoutBase() && a != nil { // the later of the two speaks for it
+			s.note(path, "alike", false, s.a, s.b)
+		}
 		return a
 	case alike && !s.mayHide(strategy) && !strategy.isJoin(): // a join has its own way with two spellings
 		return same
@@ -134,13 +137,9 @@ func (s *step) note(path Path, why string, removed bool, from ...side) {
 }
 
 func (s *step) noteAt(at, why string, removed bool, from ...side) {
-	var heads []couchmend.Rev
-	for _, f := range from {
-		for _, r := range f.sources(at) {
-			if !slices.Contains(heads, r) {
-				heads = append(heads, r)
-			}
-		}
+	heads := slices.Clone(from[0].sources(at))
+	for _, f := range from[1:] {
+		heads = append(heads, f.sources(at)...) // no leaf is on two sides
 	}
 	for noted := range s.origins {
 		if below(noted, at) {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/couchmend/couchmend/couchtest"
 	"github.com/couchmend/couchmend/internal/pouchserver"
 )
 
@@ -41,6 +42,11 @@ const (
 
 func TestPhonesThatSyncWithPouchDBLoseNoEditAndKeepNoConflict(t *testing.T) {
 	server := pouchserver.Start(t)
+	follow(t, server+"/phones", "COUCHDB_URL="+server)
+}
+
+func TestPhonesThatSyncWithCouchtestLoseNoEditAndKeepNoConflict(t *testing.T) {
+	server := couchtest.NewServer(t, couchtest.NewNode()).URL
 	follow(t, server+"/phones", "COUCHDB_URL="+server)
 }
 

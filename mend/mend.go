@@ -142,10 +142,21 @@ func (c *Couchmend) Match(db string) bool {
 	}
 	for _, glob := range c.databases {
 		if policy.Match(glob, db) {
-			return true
+			return c.policyOf(db) != nil
 		}
 	}
 	return false
+}
+
+// covered checks that the policy speaks of the databases that were asked for
+// by name.
+func (c *Couchmend) covered() error {
+	for _, name := range c.names() {
+		if c.policyOf(name) == nil {
+			return &couchmend.Error{Op: "follow", DB: name, Kind: couchmend.KindUsage, Err: errors.New("the policy file has no policy for this database: add it under databases")}
+		}
+	}
+	return nil
 }
 
 // policyOf returns a database's policy; nil where the policy file names
@@ -257,8 +268,12 @@ func (c *Couchmend) missing(found []string) error {
 // start: one that is just starting, too.
 const readyWait = 10 * time.Second
 
-// ready checks that a CouchDB answers.
+// ready checks that there is a policy for what was asked for, and that a
+// CouchDB answers.
 func (c *Couchmend) ready(ctx context.Context) error {
+	if err := c.covered(); err != nil {
+		return err
+	}
 	deadline := time.Now().Add(readyWait)
 	for {
 		_, err := c.Server.Ping(ctx)

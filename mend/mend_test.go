@@ -1,0 +1,119 @@
+package mend
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/couchtest"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, o Options) *Couchmend {
+	t.Helper()
+	o.StateDir = filepath.Join(t.TempDir(), "state")
+	c, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func policyFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "couchmend.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestWhichDatabasesAreFollowed(t *testing.T) {
+	named := policyFile(t, "databases: [medic, \"user-*\"]\n")
+	for _, c := range []struct {
+		name string
+		o    Options
+		yes  string
+		no   string
+	}{
+		{"all but CouchDB's own", Options{}, "medic user-1 a/b", "_users _replicator _global_changes"},
+		{"those of the policy", Options{PolicyFile: named}, "medic user-1", "other _users"},
+		{"those that are asked for", Options{Databases: []string{"a*", "_users"}}, "a1 _users", "b _replicator"},
+		{"those that are asked for, by the policy's rules", Options{PolicyFile: named, Databases: []string{"user-1"}}, "user-1", "user-2 medic"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.o.URL = "http://127.0.0.1:1"
+			m := open(t, c.o)
+			for _, db := range strings.Fields(c.yes) {
+				if !m.Match(db) {
+					t.Errorf("%s is not followed", db)
+				}
+			}
+			for _, db := range strings.Fields(c.no) {
+				if m.Match(db) {
+					t.Errorf("%s is followed", db)
+				}
+			}
+		})
+	}
+}
+
+func TestAnotherServerIsNamedAsSuch(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>hello")) }))
+	defer web.Close()
+	err := open(t, Options{URL: web.URL}).Run(t.Context())
+	if couchmend.KindOf(err) != couchmend.KindServer || !strings.Contains(err.Error(), "is not a CouchDB") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAWrongPasswordIsTriedOnce(t *testing.T) {
+	node := couchtest.NewNode(couchtest.WithAdmin("admin", "right"))
+	server := couchtest.NewServer(t, node)
+	asked := make(chan string, 100)
+	node.OnRequest(func(r *http.Request) { asked <- r.URL.Path })
+	err := open(t, Options{URL: server.URL, Username: "admin", Password: "wrong"}).Run(t.Context())
+	if couchmend.KindOf(err) != couchmend.KindAuth {
+		t.Errorf("%v", err)
+	}
+	if len(asked) > 1 {
+		t.Errorf("%d requests with a wrong password: five lock the account", len(asked))
+	}
+	if strings.Contains(err.Error(), "wrong") {
+		t.Errorf("the password is in the error: %v", err)
+	}
+}
+
+func TestAPasswordMayComeFromTheEnvironmentForThePolicysUser(t *testing.T) {
+	node := couchtest.NewNode(couchtest.WithAdmin("admin", "right"))
+	server := couchtest.NewServer(t, node)
+	node.CreateDB("medic")
+	policy := policyFile(t, "couchdb: { url: \""+server.URL+"\", username: admin }\ndatabases: [medic]\n")
+	if err := open(t, Options{PolicyFile: policy, Password: "right"}).Once(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestADatabaseThatDoesNotExistIsNamed(t *testing.T) {
+	server := couchtest.NewServer(t, couchtest.NewNode())
+	err := open(t, Options{URL: server.URL, Databases: []string{"medic"}}).Once(t.Context())
+	if couchmend.KindOf(err) != couchmend.KindNotFound || !strings.Contains(err.Error(), "medic") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestADatabaseWithoutAPolicyIsRefused(t *testing.T) {
+	server := couchtest.NewServer(t, couchtest.NewNode())
+	named := policyFile(t, "databases: [medic]\n")
+	err := open(t, Options{URL: server.URL, PolicyFile: named, Databases: []string{"other"}}).Once(t.Context())
+	if couchmend.KindOf(err) != couchmend.KindUsage || !strings.Contains(err.Error(), "other") {
+		t.Errorf("%v", err)
+	}
+}

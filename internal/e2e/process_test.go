@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,10 +34,113 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// site is a place where couchmend is installed: a folder with a policy and a
+// state of its own.
+type site struct {
+	dir string
+	env []string
+}
+
+// newSite makes a site; env says where CouchDB is.
+func newSite(t *testing.T, policy string, env ...string) site {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "couchmend.yaml"), []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return site{dir, env}
+}
+
+func (s site) state() string { return filepath.Join(s.dir, ".couchmend") }
+
+func (s site) command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), s.env...)
+	return cmd
+}
+
+// ending is how a command ended.
+type ending struct {
+	code     int // -1: by a signal
+	out, log string
+	took     time.Duration
+	peak     int64 // bytes of memory
+}
+
+// run runs couchmend to its end, two minutes at most for small tests.
+func (s site) run(t *testing.T, args ...string) ending {
+	t.Helper()
+	cmd := s.command(t, args...)
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	started := time.Now()
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	e := ending{code: cmd.ProcessState.ExitCode(), out: out.String(), log: log.String(), took: time.Since(started)}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		e.peak = usage.Maxrss << 10
+	}
+	return e
+}
+
+// summary is what `run --once --json` prints.
+type summary struct {
+	Seconds                       float64
+	Merged, Kept, Buried, Deleted int
+	Review                        map[string]int
+	Requests                      map[string]int
+}
+
+// once catches up with db and returns what was done; anything but success and
+// "something is in review" fails the test.
+func (s site) once(t *testing.T, db string) summary {
+	t.Helper()
+	end := s.run(t, "run", "--once", "--json", "--db", db)
+	if end.code != 0 && end.code != 2 {
+		t.Fatalf("exit code %d:\n%s", end.code, tail(end.log))
+	}
+	var done summary
+	if err := json.Unmarshal([]byte(end.out), &done); err != nil {
+		t.Fatalf("%v in %s", err, end.out)
+	}
+	t.Logf("%s: %.1f s, %d merged, %d kept, %d buried, %d deleted, review %v, requests %v, peak %d MB",
+		db, done.Seconds, done.Merged, done.Kept, done.Buried, done.Deleted, done.Review, done.Requests, end.peak>>20)
+	return done
+}
+
+func tail(log string) string { return log[max(0, len(log)-4000):] }
+
+// text is output that is read while it is being written.
+type text struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *text) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *text) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
 // process is a running couchmend.
 type process struct {
 	cmd  *exec.Cmd
-	log  *bytes.Buffer
+	log  *text
 	done chan error
 }
 
@@ -42,23 +148,26 @@ type process struct {
 // is new. It must end well when the test does.
 func start(t *testing.T, policy string, env []string, args ...string) *process {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "couchmend.yaml"), []byte(policy), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := &process{exec.Command(path, args...), &bytes.Buffer{}, make(chan error, 1)}
-	p.cmd.Dir = dir
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stderr, p.cmd.Stdout = p.log, p.log
+	return newSite(t, policy, env...).start(t, args...)
+}
+
+// start runs couchmend until the test ends; it must end well then.
+func (s site) start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := s.launch(t, args...)
+	t.Cleanup(func() { p.stop(t) })
+	return p
+}
+
+// launch runs couchmend; whoever launches it must wait for its end.
+func (s site) launch(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{s.command(t, args...), &text{}, make(chan error, 1)}
+	p.cmd.Stderr, p.cmd.Stdout = p.log, io.Writer(p.log)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() { p.done <- p.cmd.Wait() }()
-	t.Cleanup(func() { p.stop(t) })
 	return p
 }
 
@@ -71,7 +180,7 @@ func (p *process) stop(t *testing.T) {
 		t.Errorf("couchmend: %v", err)
 	}
 	if t.Failed() {
-		log := p.log.Bytes()
-		t.Logf("couchmend's log, its end:\n%s", log[max(0, len(log)-8000):])
+		t.Logf("couchmend's log, its end:\n%s", tail(p.log.String()))
 	}
+	p.done <- nil // it may be stopped again
 }

@@ -1,6 +1,7 @@
 package conflictgen
 
 import (
+	"bytes"
 	"fmt"
 	"math/big"
 	"slices"
@@ -214,6 +215,16 @@ func (d *draft) extreme(step int, path ...string) *register {
 	}
 	d.add(r, path...)
 	return r
+}
+
+// seen adds a text that only gets later (step 1) or only earlier (step -1).
+func (d *draft) seen(step int, path ...string) {
+	settle := greatest(func(a, b write) int { return step * bytes.Compare(a.value, b.value) })
+	r := &register{first: moment(1000), settle: settle}
+	for _, at := range d.ascending(d.some(1)) {
+		r.writes = append(r.writes, write{at: at, value: moment(1000 + step*(20*len(at.path())+d.IntN(20)))})
+	}
+	d.add(r, path...)
 }
 
 // ascending draws a revision of each segment.

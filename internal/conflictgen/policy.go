@@ -20,6 +20,8 @@ policies:
           tasks.*.grade: max
           high: max
           low: min
+          last_seen: max
+          first_seen: min
           vitals.peak: max
           visits: sum
           totals.paid: sum
@@ -56,6 +58,7 @@ policies:
           tasks: { by_key: id }
           tasks.*.grade: max
           "**": latest
+      - { name: twice, when: { type: twice }, collision: merge, fields: { tags: union, high: max } }
       - { name: delete-review, when: { type: delete-review }, deletes: review }
       - { name: delete-wins, when: { type: delete-wins }, deletes: delete_wins }
       - { name: soft-delete, when: { type: soft-delete }, soft_delete: { field: deleted, wins: delete } }

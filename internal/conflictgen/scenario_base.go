@@ -26,6 +26,8 @@ func baseScenarios() []scenario {
 		{name: "no-base-of-two", share: 2, build: noBaseOfTwo},
 		{name: "two-roots", share: 3, build: twoRoots},
 		{name: "two-roots-equal", share: 2, build: twoRootsEqual},
+		{name: "two-roots-merge", share: 2, build: twoRootsMerge},
+		{name: "two-roots-merge-differs", share: 1, build: twoRootsMergeDiffers},
 	}
 }
 
@@ -50,6 +52,9 @@ func noBaseJoins(d *draft) Expectation {
 	d.orphans(d.few())
 	d.record("record")
 	d.joins()
+	if !d.opts.NoAttachments && d.chance(0.3) {
+		d.file("kept.png", d.content())
+	}
 	return d.merged()
 }
 
@@ -175,18 +180,18 @@ func noBaseOfTwo(d *draft) Expectation {
 	return review(couchmend.ReasonNoBase)
 }
 
-// grove grows two histories without a common root.
-func (d *draft) grove() {
+// grove grows two histories without a common root, the first one with leaves
+// leaves.
+func (d *draft) grove(leaves int) {
 	d.trunk(1 + d.IntN(2))
-	d.branch(d.base, 1+d.IntN(2))
-	if d.chance(0.3) {
-		d.branch(d.base, 1)
+	for range leaves {
+		d.branch(d.base, 1+d.IntN(2))
 	}
 	d.branch(nil, 1+d.IntN(3))
 }
 
 func twoRoots(d *draft) Expectation {
-	d.grove()
+	d.grove(1 + d.IntN(2))
 	d.record("record")
 	other := d.segments[len(d.segments)-1]
 	r := &register{first: d.value(), writes: []write{{at: other[0], value: d.value()}}}
@@ -196,7 +201,25 @@ func twoRoots(d *draft) Expectation {
 
 // twoRootsEqual is one thing created twice, alike.
 func twoRootsEqual(d *draft) Expectation {
-	d.grove()
+	d.grove(1 + d.IntN(2))
 	d.record("record")
 	return d.merged()
+}
+
+// twoRootsMerge is one thing created twice, by a rule that says so: joins
+// alone merge it.
+func twoRootsMerge(d *draft) Expectation {
+	d.grove(1)
+	d.record("twice")
+	d.union("tags").noBase = true
+	d.extreme(1, "high")
+	return d.merged()
+}
+
+func twoRootsMergeDiffers(d *draft) Expectation {
+	d.grove(1 + d.IntN(2))
+	d.record("twice")
+	other := d.segments[len(d.segments)-1]
+	d.add(&register{first: d.value(), writes: []write{{at: other[0], value: d.value()}}}, "status")
+	return review(couchmend.ReasonNoBase)
 }

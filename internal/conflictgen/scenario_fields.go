@@ -16,6 +16,8 @@ func fieldScenarios() []scenario {
 			d.extreme(1, "high")
 			d.extreme(-1, "low")
 			d.extreme(1, "vitals", "peak")
+			d.seen(1, "last_seen")
+			d.seen(-1, "first_seen")
 		})},
 		{name: "sum", share: 4, build: starOrFork(func(d *draft) { d.sum(0, "visits"); d.sum(3, "totals", "paid") })},
 		{name: "text", share: 3, build: starOrFork(func(d *draft) { d.lines("notes") })},

@@ -61,10 +61,8 @@ func (d *diffCmd) Run(a *app) error {
 // sides are what a person wants to see beside each other.
 func (s sight) sides() []side {
 	var sides []side
-	if bases := decide.Bases(s.conflict); len(bases) == 1 {
-		if base, ok := s.conflict.Bases[bases[0]]; ok {
-			sides = append(sides, sideOf("base", base))
-		}
+	if bases := s.bases(); len(bases) == 1 && len(decide.Bases(s.conflict)) == 0 {
+		sides = append(sides, sideOf("base", bases[0]))
 	}
 	leaves := s.conflict.Leaves
 	if len(leaves) == 0 {

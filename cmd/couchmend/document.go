@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -66,11 +67,18 @@ func (s sight) leaves() []couchmend.Revision {
 	return slices.Concat(s.conflict.Leaves, s.conflict.Dead)
 }
 
+// bases are the exact bases whose bodies could be had, newest first.
+func (s sight) bases() []couchmend.Revision {
+	return slices.SortedFunc(maps.Values(s.conflict.Bases), func(a, b couchmend.Revision) int { return b.Rev.Compare(a.Rev) })
+}
+
 // name is a leaf's place in the conflict.
 func (s sight) name(r couchmend.Rev) string {
 	for i, leaf := range s.leaves() {
 		switch {
 		case leaf.Rev != r:
+		case leaf.Deleted && plant(s.conflict).isBurial(leaf):
+			return "buried"
 		case leaf.Deleted:
 			return "deleted"
 		case i == 0:
@@ -89,7 +97,7 @@ func (s sight) name(r couchmend.Rev) string {
 // it, among the revisions of the tree that are not marks.
 func (s sight) revision(text string) (couchmend.Rev, error) {
 	var found []couchmend.Rev
-	tree := plant(s.conflict, nil)
+	tree := plant(s.conflict)
 	for r := range tree.twigs {
 		if r.String() == strings.ToLower(text) || r.String() == text {
 			return r, nil
@@ -127,7 +135,7 @@ func (s sight) state() string {
 
 // slim takes attachments' bytes out of revisions: they are told, not shown.
 func slim(revisions []couchmend.Revision) []couchmend.Revision {
-	out := slices.Clone(revisions)
+	out := append([]couchmend.Revision{}, revisions...) // never null in JSON
 	for i := range out {
 		out[i].Attachments = slices.Clone(out[i].Attachments)
 		for k := range out[i].Attachments {

@@ -70,8 +70,8 @@ func (r *runCmd) summary(a *app, c *mend.Couchmend, took time.Duration) error {
 			return err
 		}
 	} else {
-		a.printf("%d conflicts resolved in %.1f s: %d merged, %d where the winner stands, %d buried, %d deleted. In review: %d.\n",
-			stats.Resolved(), s.Seconds, s.Merged, s.Kept, s.Buried, s.Deleted, left)
+		a.printf("%s resolved in %.1f s: %d merged, %d where the winner stands, %d buried, %d deleted. In review: %d.\n",
+			plural(stats.Resolved(), "conflict"), s.Seconds, s.Merged, s.Kept, s.Buried, s.Deleted, left)
 	}
 	if queued > 0 && !r.JSON {
 		a.printf("%s left in the queue, paused: see couchmend pause --list.\n", plural(queued, "document"))

@@ -65,19 +65,12 @@ type shown struct {
 func newShown(s sight) shown {
 	v := shown{
 		DB: s.conflict.DB, ID: s.conflict.ID, Decision: s.decision, Review: s.waits, Last: s.last,
-		Live: slim(s.conflict.Leaves), Dead: slim(s.conflict.Dead), Bases: []couchmend.Revision{},
+		Live: slim(s.conflict.Leaves), Dead: slim(s.conflict.Dead),
 	}
 	for _, leaf := range s.leaves() {
 		v.Leaves = append(v.Leaves, leaf.Rev)
 	}
-	for _, r := range decide.Bases(s.conflict) {
-		if body, ok := s.conflict.Bases[r]; ok {
-			v.Bases = append(v.Bases, body)
-		} else {
-			v.NoBodies = append(v.NoBodies, r)
-		}
-	}
-	v.Bases = slim(v.Bases)
+	v.Bases, v.NoBodies = slim(s.bases()), decide.Bases(s.conflict)
 	v.Decision.Merge = slimOne(v.Decision.Merge)
 	if s.last != nil {
 		last := slimEntry(*s.last)
@@ -101,7 +94,7 @@ func slimEntry(e ledger.Entry) ledger.Entry {
 // print shows a document to a person.
 func (s sight) print(a *app) error {
 	a.printf("%s/%s: %s\n\n", clean(s.conflict.DB), clean(s.conflict.ID), s.state())
-	if err := plant(s.conflict, decide.Bases(s.conflict)).draw(a.stdout); err != nil {
+	if err := plant(s.conflict).draw(a.stdout); err != nil {
 		return err
 	}
 	a.printf("\n")

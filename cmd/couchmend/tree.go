@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/decide"
 	"github.com/couchmend/couchmend/internal/revtree"
 	"github.com/mattn/go-runewidth"
 )
@@ -32,7 +33,7 @@ type grove struct {
 
 // plant builds the drawing of a conflict. Marks are no revisions: they are left
 // out and told as notes on the revision above them.
-func plant(c couchmend.Conflict, bases []couchmend.Rev) *grove {
+func plant(c couchmend.Conflict) *grove {
 	g := &grove{
 		twigs: map[couchmend.Rev]*twig{}, named: map[revtree.Mark]string{},
 		bases: map[couchmend.Rev]bool{}, buried: map[couchmend.Rev]struct{}{},
@@ -40,8 +41,11 @@ func plant(c couchmend.Conflict, bases []couchmend.Rev) *grove {
 	if len(c.Leaves) > 0 {
 		g.winner = c.Leaves[0].Rev
 	}
-	for _, r := range bases {
-		_, g.bases[r] = c.Bases[r]
+	for r := range c.Bases {
+		g.bases[r] = true
+	}
+	for _, r := range decide.Bases(c) { // those that could not be had
+		g.bases[r] = false
 	}
 	leaves := slices.Concat(c.Leaves, c.Dead)
 	for i := range leaves {
@@ -226,12 +230,21 @@ func (g *grove) notes(t *twig) []string {
 }
 
 func (g *grove) death(t *twig) string {
-	if t.parent != nil {
-		if _, ok := g.buried[t.parent.rev]; ok {
-			return "buries " + shortRev(t.parent.rev) + ", which a merge contains"
-		}
+	if g.isBurial(*t.leaf) {
+		return "buries " + shortRev(t.parent.rev) + ", which a merge contains"
 	}
 	return "deleted"
+}
+
+// isBurial reports whether a tombstone is of a revision that a merge contains,
+// and so no user's deletion.
+func (g *grove) isBurial(tombstone couchmend.Revision) bool {
+	t := g.twigs[tombstone.Rev]
+	if t == nil || t.parent == nil {
+		return false
+	}
+	_, ok := g.buried[t.parent.rev]
+	return ok
 }
 
 // says tells what marks mean.

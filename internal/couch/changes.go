@@ -52,6 +52,10 @@ type Change struct {
 	// conflict. CouchDB puts the winner first, PouchDB any.
 	Leaves  []couchmend.Rev
 	Deleted bool // every leaf is
+	// Err says that a leaf has no readable revision id and is not among Leaves.
+	// CouchDB takes ids such as 0-x and 1- from a careless replica, and lists
+	// them for ever; the feed goes on.
+	Err error
 	// Pending is how many changes follow the last row; -1 where the server
 	// doesn't say (PouchDB).
 	Pending int64
@@ -64,6 +68,12 @@ type Change struct {
 func (db *DB) Changes(ctx context.Context, o ChangesOptions) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		c := db.changesCall(o)
+		give := func(row Change) bool {
+			if row.Err != nil {
+				row.Err = &couchmend.Error{Op: c.op, DB: c.db, ID: row.ID, Kind: couchmend.KindServer, Err: row.Err}
+			}
+			return yield(row, nil)
+		}
 		resp, err := db.server.do(ctx, c)
 		if err != nil {
 			yield(Change{}, err)
@@ -73,7 +83,7 @@ func (db *DB) Changes(ctx context.Context, o ChangesOptions) iter.Seq2[Change, e
 		if o.Feed == Continuous {
 			read = readContinuous
 		}
-		more, err := read(newDecoder(resp.Body), func(row Change) bool { return yield(row, nil) })
+		more, err := read(newDecoder(resp.Body), give)
 		if more && err == nil {
 			finish(resp.Body)
 			return
@@ -181,7 +191,7 @@ func readChange(dec *jsontext.Decoder) (Change, error) {
 		case `"id"`:
 			row.ID, err = readText(dec)
 		case `"changes"`:
-			row.Leaves, err = readLeaves(dec)
+			err = readLeaves(dec, &row)
 		case `"deleted"`:
 			row.Deleted, err = readBool(dec)
 		case `"pending"`:
@@ -201,9 +211,9 @@ func readChange(dec *jsontext.Decoder) (Change, error) {
 	return row, err
 }
 
-func readLeaves(dec *jsontext.Decoder) ([]couchmend.Rev, error) {
-	leaves := make([]couchmend.Rev, 0, 2)
-	err := readArray(dec, func() error {
+func readLeaves(dec *jsontext.Decoder, row *Change) error {
+	row.Leaves = make([]couchmend.Rev, 0, 2)
+	return readArray(dec, func() error {
 		return readObject(dec, func(name jsontext.Value) error {
 			if string(name) != `"rev"` {
 				return dec.SkipValue()
@@ -212,12 +222,14 @@ func readLeaves(dec *jsontext.Decoder) ([]couchmend.Rev, error) {
 			if err != nil {
 				return err
 			}
-			rev, err := couchmend.ParseRev(text)
-			leaves = append(leaves, rev)
-			return err
+			if rev, err := couchmend.ParseRev(text); err != nil {
+				row.Err = err
+			} else {
+				row.Leaves = append(row.Leaves, rev)
+			}
+			return nil
 		})
 	})
-	return leaves, err
 }
 
 func readInt(dec *jsontext.Decoder) (int64, error) {

@@ -162,7 +162,6 @@ func TestABrokenFeedGivesItsRowsAndThenItsError(t *testing.T) {
 		"error inside":       {Normal, always(200, `{"results":[`+row1+`{"error":"timeout","reason":"x"}`), couchmend.KindServer},
 		"error line":         {Continuous, always(200, row1+`{"error":"timeout","reason":"x"}`), couchmend.KindServer},
 		"not what was asked": {Normal, always(200, `{"results":[`+row1+`,17]}`), couchmend.KindServer},
-		"bad revision":       {Normal, always(200, `{"results":[`+row1+`,{"id":"b","changes":[{"rev":"x"}]}]}`), couchmend.KindServer},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +171,18 @@ func TestABrokenFeedGivesItsRowsAndThenItsError(t *testing.T) {
 				t.Errorf("%d rows before the error, want 1", len(rows))
 			}
 		})
+	}
+}
+
+func TestALeafWithoutAReadableRevisionDoesNotStopTheFeed(t *testing.T) {
+	text := `{"results":[{"seq":"1","id":"odd","changes":[{"rev":"0-x"},{"rev":"1-a"},{"rev":"1-"}]},` + row2 + `],"last_seq":"2"}`
+	rows, err := collect(t, serve(t, always(200, text)).DB("d"), ChangesOptions{})
+	if err != nil || len(rows) != 3 || rows[1].Err != nil {
+		t.Fatalf("got %v, %v", rows, err)
+	}
+	wantKind(t, rows[0].Err, couchmend.KindServer, `d/"odd"`, "not a revision id")
+	if fmt.Sprint(rows[0].Leaves) != "[1-a]" {
+		t.Errorf("leaves %v", rows[0].Leaves)
 	}
 }
 

@@ -97,9 +97,9 @@ func noSetting(err error) bool {
 
 // Winner is what readers see of a document.
 type Winner struct {
-	Rev     couchmend.Rev
-	Deleted bool // every leaf is
-	Missing bool // there is no such document; Rev is zero
+	Rev     couchmend.Rev // zero, too, where it can't be read: CouchDB takes 0-x from a careless replica
+	Deleted bool          // every leaf is
+	Missing bool          // there is no such document
 }
 
 // Winners asks for the winners of many documents in one request. An id that
@@ -121,7 +121,7 @@ func (db *DB) Winners(ctx context.Context, ids []string) (map[string]Winner, err
 			Key   string
 			Error string
 			Value struct {
-				Rev     couchmend.Rev
+				Rev     string
 				Deleted bool
 			}
 		}
@@ -133,7 +133,8 @@ func (db *DB) Winners(ctx context.Context, ids []string) (map[string]Winner, err
 		if row.Error != "" && row.Error != "not_found" {
 			return nil, c.failed(rowKind(row.Error), &refusal{Name: row.Error})
 		}
-		winners[row.Key] = Winner{Rev: row.Value.Rev, Deleted: row.Value.Deleted, Missing: row.Value.Rev == couchmend.Rev{}}
+		rev, _ := couchmend.ParseRev(row.Value.Rev)
+		winners[row.Key] = Winner{Rev: rev, Deleted: row.Value.Deleted, Missing: row.Value.Rev == ""}
 	}
 	for _, id := range ids {
 		if _, ok := winners[id]; !ok {

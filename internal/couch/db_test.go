@@ -48,18 +48,19 @@ func TestRevsLimitIsTheDefaultOnlyWhereTheServerHasNoSuchSetting(t *testing.T) {
 func TestWinnersTellsTheLiveTheDeadAndTheMissingApart(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var question struct{ Keys []string }
-		if err := json.NewDecoder(r.Body).Decode(&question); err != nil || fmt.Sprint(question.Keys) != "[a ü/b c d]" {
+		if err := json.NewDecoder(r.Body).Decode(&question); err != nil || fmt.Sprint(question.Keys) != "[a ü/b c d odd]" {
 			t.Errorf("asked for %v, %v", question.Keys, err)
 		}
 		answer(w, 200, `{"total_rows":2,"offset":null,"rows":[
 			{"id":"a","key":"a","value":{"rev":"3-x"}},
 			{"id":"ü/b","key":"ü/b","value":{"rev":"2-y","deleted":true},"doc":null},
+			{"id":"odd","key":"odd","value":{"rev":"0-x"}},
 			{"key":"c","error":"not_found"}]}`)
 	})
-	got, err := s.DB("d").Winners(t.Context(), []string{"a", "ü/b", "c", "d"})
+	got, err := s.DB("d").Winners(t.Context(), []string{"a", "ü/b", "c", "d", "odd"})
 	want := map[string]Winner{
 		"a": {Rev: couchmend.MustRev("3-x")}, "ü/b": {Rev: couchmend.MustRev("2-y"), Deleted: true},
-		"c": {Missing: true}, "d": {Missing: true},
+		"c": {Missing: true}, "d": {Missing: true}, "odd": {},
 	}
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)

@@ -93,64 +93,73 @@ func (r *rowReader) rev(got *row) error {
 	return err
 }
 
+// special is what a document's members of CouchDB's own say.
+type special struct {
+	row
+	deleted     bool
+	start, ids  string // of _revisions
+	attachments []byte
+}
+
 // document reads a document. Names and values of its body are copied as they
 // stand in the text (I8); what begins with "_" is CouchDB's own.
 func (r *rowReader) document() (row, error) {
-	var got row
-	var revision couchmend.Revision
-	var start, ids string
-	var attachments []byte
+	var own special
 	r.body = append(r.body[:0], '{')
-	err := readObject(r.dec, func(name jsontext.Value) (err error) {
-		if !isSpecial(name) {
-			if len(r.body) > 1 {
-				r.body = append(r.body, ',')
-			}
-			r.body = append(append(r.body, name...), ':')
-			value, err := r.dec.ReadValue()
-			r.body = append(r.body, value...)
-			return err
+	err := readObject(r.dec, func(name jsontext.Value) error {
+		if isSpecial(name) {
+			return r.special(name, &own)
 		}
-		switch string(name) {
-		case `"_id"`:
-			got.id, err = readText(r.dec)
-		case `"_rev"`:
-			err = r.rev(&got)
-		case `"_deleted"`:
-			revision.Deleted, err = readBool(r.dec)
-		case `"_revisions"`:
-			err = readObject(r.dec, func(name jsontext.Value) (err error) {
-				switch string(name) {
-				case `"start"`:
-					start, err = readText(r.dec)
-				case `"ids"`:
-					ids, err = readText(r.dec)
-				default:
-					err = r.dec.SkipValue()
-				}
-				return err
-			})
-		case `"_attachments"`:
-			var value jsontext.Value
-			value, err = r.dec.ReadValue()
-			attachments = bytes.Clone(value)
-		default:
-			err = r.dec.SkipValue()
+		if len(r.body) > 1 {
+			r.body = append(r.body, ',')
 		}
+		r.body = append(append(r.body, name...), ':')
+		value, err := r.dec.ReadValue()
+		r.body = append(r.body, value...)
 		return err
 	})
 	if err != nil {
 		return row{}, err
 	}
-	revision.Rev = got.rev
-	revision.Body = slices.Clone(append(r.body, '}'))
-	if revision.Path, got.bad = readPath(got.rev, start, ids); got.bad == nil {
-		revision.Attachments, got.bad = readAttachments(got.rev, attachments)
+	revision := couchmend.Revision{Rev: own.rev, Deleted: own.deleted, Body: slices.Clone(append(r.body, '}'))}
+	if revision.Path, own.bad = readPath(own.rev, own.start, own.ids); own.bad == nil {
+		revision.Attachments, own.bad = readAttachments(own.rev, own.attachments)
 	}
-	if got.bad == nil {
-		got.revision = &revision
+	if own.bad == nil {
+		own.revision = &revision
 	}
-	return got, nil
+	return own.row, nil
+}
+
+// special reads a member of CouchDB's own.
+func (r *rowReader) special(name jsontext.Value, own *special) (err error) {
+	switch string(name) {
+	case `"_id"`:
+		own.id, err = readText(r.dec)
+	case `"_rev"`:
+		err = r.rev(&own.row)
+	case `"_deleted"`:
+		own.deleted, err = readBool(r.dec)
+	case `"_revisions"`:
+		err = readObject(r.dec, func(name jsontext.Value) (err error) {
+			switch string(name) {
+			case `"start"`:
+				own.start, err = readText(r.dec)
+			case `"ids"`:
+				own.ids, err = readText(r.dec)
+			default:
+				err = r.dec.SkipValue()
+			}
+			return err
+		})
+	case `"_attachments"`:
+		var value jsontext.Value
+		value, err = r.dec.ReadValue()
+		own.attachments = bytes.Clone(value)
+	default:
+		err = r.dec.SkipValue()
+	}
+	return err
 }
 
 // isSpecial reports whether a quoted name begins with "_", however that is written.

@@ -3,6 +3,7 @@ package couch
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/couchtest"
+	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/pouchserver"
 )
 
@@ -29,25 +32,50 @@ var promises = []struct {
 	{"ChangesShowEveryLeafAndWhereToGoOn", changesShowEveryLeafAndWhereToGoOn},
 	{"AttachmentsTravelInlineAndStayAsStubs", attachmentsTravelInlineAndStayAsStubs},
 	{"OneBadStubDoesNotKeepItsNeighboursFromBeingWritten", oneBadStubDoesNotKeepItsNeighboursFromBeingWritten},
-	{"ARefusalByAValidationFunctionIsThatDocumentsAlone", aRefusalByAValidationFunctionIsThatDocumentsAlone},
 	{"ServersSayWhoTheyAre", serversSayWhoTheyAre},
 }
 
-func TestOnPouchDB(t *testing.T) { keepPromises(t, pouchserver.Start(t)) }
+func TestOnPouchDB(t *testing.T) { keepPromises(t, pouchserver.Start(t), putValidator) }
+
+func TestOnCouchDBInMemory(t *testing.T) {
+	node := couchtest.NewNode(couchtest.WithAdmin("admin", "secret"))
+	url := strings.Replace(couchtest.NewServer(t, node).URL, "://", "://admin:secret@", 1)
+	keepPromises(t, url, func(t *testing.T, db *DB) {
+		node.DB(db.Name()).SetValidate(func(doc, _ json.RawMessage, _ couchtest.UserContext) error {
+			if jsondoc.Value(doc).Get("poison") != nil {
+				return errors.New("no poison here")
+			}
+			return nil
+		})
+	})
+	t.Run("ALoginIsTakenOrRefusedOnce", func(t *testing.T) { aLoginIsTakenOrRefusedOnce(t, url) })
+}
 
 func TestOnCouchDB(t *testing.T) {
 	if os.Getenv(couchEnv) == "" {
 		t.Skip(couchEnv + " names no CouchDB")
 	}
-	keepPromises(t, os.Getenv(couchEnv))
+	keepPromises(t, os.Getenv(couchEnv), putValidator)
 	t.Run("ALoginIsTakenOrRefusedOnce", func(t *testing.T) { aLoginIsTakenOrRefusedOnce(t, os.Getenv(couchEnv)) })
 }
 
 // keepPromises tests each promise with a database of its own.
-func keepPromises(t *testing.T, url string) {
+func keepPromises(t *testing.T, url string, refusePoison func(*testing.T, *DB)) {
 	for _, p := range promises {
 		t.Run(p.sentence, func(t *testing.T) { p.keep(t, freshDB(t, url)) })
 	}
+	if !onPouchDB(t) {
+		t.Run("DBUpdatesNameTheDatabaseThatChanged", func(t *testing.T) { dbUpdatesNameTheDatabaseThatChanged(t, freshDB(t, url)) })
+	}
+	t.Run("ARefusalByAValidationFunctionIsThatDocumentsAlone", func(t *testing.T) {
+		db := freshDB(t, url)
+		refusePoison(t, db)
+		aRefusalByAValidationFunctionIsThatDocumentsAlone(t, db)
+	})
+}
+
+func putValidator(t *testing.T, db *DB) {
+	do(t, db, http.MethodPut, "/_design/v", `{"validate_doc_update":"function (doc) { if (doc.poison) throw({forbidden: 'no poison here'}); }"}`)
 }
 
 // freshDB creates a database that is deleted after the test.
@@ -84,7 +112,7 @@ func do(t *testing.T, db *DB, method, path, body string) {
 	finish(resp.Body)
 }
 
-func onPouchDB(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestOnPouchDB/") }
+func onPouchDB(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestOnPouchDB") }
 
 func mustWrite(t *testing.T, db *DB, all ...Write) {
 	t.Helper()
@@ -247,7 +275,6 @@ func oneBadStubDoesNotKeepItsNeighboursFromBeingWritten(t *testing.T, db *DB) {
 }
 
 func aRefusalByAValidationFunctionIsThatDocumentsAlone(t *testing.T, db *DB) {
-	do(t, db, http.MethodPut, "/_design/v", `{"validate_doc_update":"function (doc) { if (doc.poison) throw({forbidden: 'no poison here'}); }"}`)
 	// CouchDB loads a new validation function in its own time.
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		all := crowd(20, 5, 13)
@@ -325,4 +352,67 @@ func aLoginIsTakenOrRefusedOnce(t *testing.T, url string) {
 	if n := stranger.Requests()["info"]; n != 1 {
 		t.Errorf("a refused login was tried %d times", n)
 	}
+}
+
+func TestAWriteThroughAnyOneFaultIsAppliedOnce(t *testing.T) {
+	isWrite := func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/_bulk_docs") }
+	faults := map[string]couchtest.Fault{
+		"dropped before": {DropBefore: true}, "dropped after": {DropAfter: true}, "truncated": {Truncate: 1},
+		"503": {Status: 503, Body: `{"error":"maintenance"}`}, "429": {Status: 429, Body: `{"error":"too_many_requests"}`},
+		"a row in trouble": {RowError: func(id string, _ couchmend.Rev) (string, string) {
+			if id == "doc004" {
+				return "timeout", "the shard's worker took too long"
+			}
+			return "", ""
+		}},
+	}
+	node := couchtest.NewNode()
+	s, err := Open(Config{URL: couchtest.NewServer(t, node).URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.pause = time.Millisecond
+	for name, fault := range faults {
+		db := "d" + strings.ReplaceAll(name, " ", "-")
+		store := node.CreateDB(db)
+		fault.Match, fault.Times = isWrite, 1
+		node.Inject(&fault)
+		all := crowd(10)
+		mustWrite(t, s.DB(db), all...)
+		for _, w := range all {
+			if leaves := store.Leaves(w.ID); len(leaves) != 1 || leaves[0].Rev != w.Revision.Rev {
+				t.Errorf("%s: %s has leaves %v", name, w.ID, leaves)
+			}
+		}
+		node.ClearFaults()
+	}
+}
+
+// dbUpdatesNameTheDatabaseThatChanged is no promise of PouchDB's server, which
+// has no such feed.
+func dbUpdatesNameTheDatabaseThatChanged(t *testing.T, db *DB) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	updates, err := db.server.DBUpdates(ctx, "now")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writing := make(chan struct{})
+	go func() { // until the feed is open there is no telling which write it shows first
+		defer close(writing)
+		for i := 0; wait(ctx, 200*time.Millisecond) == nil; i++ {
+			_, _ = db.Write(ctx, []Write{{fmt.Sprint(i), revision(1, "1", `{}`)}})
+		}
+	}()
+	for update, err := range updates {
+		if err != nil {
+			t.Error(err)
+		}
+		if update.DB == db.Name() && update.Type == "updated" && update.Seq != "" {
+			break
+		}
+	}
+	cancel()
+	<-writing
 }

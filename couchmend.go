@@ -237,6 +237,7 @@ const (
 	ReasonRefused     Reason = "write_refused"    // the server refused the merge (validation, size)
 	ReasonNotBuried   Reason = "burial_refused"   // the merge stands; the server refused a tombstone
 	ReasonFailed      Reason = "attempts_used_up" // three attempts failed
+	ReasonPaused      Reason = "paused"           // found while mending was paused: it goes on when that ends
 )
 
 // Resolver decides what a conflict's document becomes: the way in for Go code.

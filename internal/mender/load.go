@@ -37,6 +37,10 @@ func (m *Mender) loadLeaves(ctx context.Context, db *database, jobs []*job) (int
 			}
 		}
 		for _, rev := range j.task.Leaves {
+			if grave, ok := m.graves.find(j.conflict, rev); ok {
+				j.conflict.Dead = append(j.conflict.Dead, grave)
+				continue
+			}
 			want = append(want, couch.Want{ID: j.conflict.ID, Rev: rev})
 			owner = append(owner, j)
 		}
@@ -54,6 +58,7 @@ func (m *Mender) loadLeaves(ctx context.Context, db *database, jobs []*job) (int
 		}
 		owner[i].add(got)
 		if got.Revision != nil {
+			m.graves.keep(owner[i].conflict, *got.Revision)
 			bytes += int64(len(got.Revision.Body))
 		}
 		i++

@@ -45,8 +45,10 @@ type Mender struct {
 	Config
 	Stats Stats
 
-	mu  sync.Mutex
-	dbs map[string]*database
+	mu     sync.Mutex
+	dbs    map[string]*database
+	halted map[string]bool // databases with documents that wait for the end of a pause
+	graves *graves
 }
 
 // New returns a Mender.
@@ -60,7 +62,7 @@ func New(cfg Config) *Mender {
 	if cfg.Pace == nil {
 		cfg.Pace = backoff
 	}
-	return &Mender{Config: cfg, dbs: map[string]*database{}}
+	return &Mender{Config: cfg, dbs: map[string]*database{}, halted: map[string]bool{}, graves: newGraves()}
 }
 
 // database is what is known of one database for the length of a run.
@@ -125,7 +127,7 @@ const (
 	resolved          // nothing is left to do
 	inReview          // put before a person
 	stale             // it changed since the feed's row: the next row brings it back
-	paused            // no write was started
+	paused            // no write was started: it is listed, and goes on when the pause ends
 	failed            // tried again later, or reviewed after the last attempt
 	away              // the server did not answer: no fault of the document's
 )
@@ -142,9 +144,6 @@ func (m *Mender) Mend(ctx context.Context, tasks []ledger.Task) error {
 	for i := range tasks {
 		jobs[i] = &job{task: &tasks[i], started: time.Now()}
 		jobs[i].conflict = couchmend.Conflict{DB: name, ID: tasks[i].ID}
-	}
-	if m.Ledger.Paused(name) {
-		return m.settle(ctx, jobs, paused, nil)
 	}
 	rules, digest := m.Rules(name)
 	if rules == nil {

@@ -159,7 +159,7 @@ func TestValidationFunctionsCostNoDocumentAndStopNoFeed(t *testing.T) {
 	}
 }
 
-func TestPauseStartsNoWrite(t *testing.T) {
+func TestPauseStartsNoWriteAndListsWhatWaits(t *testing.T) {
 	s := newSite(t)
 	s.fork("d", `{"n":1}`, `{"n":2}`, `{"n":4}`)
 	if err := s.ledger.Pause(s.ctx, ledger.Pause{DB: "clinic", Reason: "incident"}); err != nil {
@@ -173,13 +173,28 @@ func TestPauseStartsNoWrite(t *testing.T) {
 	if asked := s.asked(); slices.Contains(asked, "POST /_bulk_docs") {
 		t.Errorf("wrote while paused: %v", asked)
 	}
+	if c := s.wantCase("d", couchmend.ReasonPaused); c.Decision.Merge == nil {
+		t.Error("the listed conflict does not say what it will become")
+	}
+	s.resumed()
+	s.wantBody("d", `{"n":5}`)
+	s.wantNoCase("d")
+}
+
+// resumed ends the pause and lets the waiting documents go on.
+func (s *site) resumed() {
+	s.Helper()
 	if err := s.ledger.Resume(s.ctx, "clinic"); err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
+	}
+	for _, db := range s.resumable() {
+		if err := s.requeue(s.ctx, db); err != nil {
+			s.Fatal(err)
+		}
 	}
 	if err := s.work(); err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
-	s.wantBody("d", `{"n":5}`)
 }
 
 func TestPauseBetweenMergeAndBurialStopsTheBurial(t *testing.T) {
@@ -196,13 +211,38 @@ func TestPauseBetweenMergeAndBurialStopsTheBurial(t *testing.T) {
 	if err := s.work(); err != nil {
 		t.Fatal(err)
 	}
+	s.wantCase("d", couchmend.ReasonPaused)
 	s.db.SetValidate(nil)
-	_ = s.ledger.Resume(s.ctx, "clinic")
+	s.resumed()
+	s.wantCase("d", couchmend.ReasonPaused) // the case has the leaves of before: the feed's next row brings the merge
 	s.offer("d")
 	if err := s.work(); err != nil {
 		t.Fatal(err)
 	}
 	s.wantBody("d", `{"n":5}`)
+	s.wantNoCase("d")
+}
+
+func TestATombstoneIsReadOnce(t *testing.T) {
+	s := newSite(t)
+	s.fork("d", `{"n":1}`, `{"n":2}`, `{"n":4}`)
+	for i := range 3 {
+		s.offer("d")
+		if err := s.work(); err != nil {
+			t.Fatal(err)
+		}
+		winner := s.db.Leaves("d")[0]
+		s.put("d", winner.Path, fmt.Sprintf(`{"n":5,"edit":%d}`, i))
+	}
+	var graves int
+	for _, leaf := range s.db.Leaves("d") {
+		if _, ok := s.graves.find(couchmend.Conflict{DB: "clinic", ID: "d"}, leaf.Rev); ok {
+			graves++
+		}
+	}
+	if graves != 1 {
+		t.Errorf("%d tombstones remembered, want 1", graves)
+	}
 }
 
 func TestADocumentSavedBetweenReadAndWriteIsLeftToItsNextRow(t *testing.T) {

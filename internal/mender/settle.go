@@ -26,6 +26,11 @@ func (m *Mender) settle(ctx context.Context, jobs []*job, ending ending, cause e
 			j.end = inReview
 			j.decision = couchmend.Decision{Outcome: couchmend.Review, Reason: couchmend.ReasonFailed, Evidence: []string{j.err.Error()}}
 		}
+		if j.end == paused {
+			j.end = inReview
+			j.decision.Reason, j.decision.Evidence = couchmend.ReasonPaused, []string{"mending is paused; it goes on by itself"}
+			m.halt(j.conflict.DB)
+		}
 		if j.end == inReview {
 			cases = append(cases, j)
 		}
@@ -55,8 +60,6 @@ func (m *Mender) handBack(ctx context.Context, j *job) error {
 	switch j.end {
 	case failed:
 		return j.task.Retry(m.Pace(j.task.Attempt + 1))
-	case paused:
-		return j.task.Release(m.Pace(2))
 	case away:
 		return j.task.Release(m.Pace(1))
 	}
@@ -153,7 +156,7 @@ func (m *Mender) dropCases(ctx context.Context, jobs []*job) error {
 // failureClass is the log's word for what went wrong.
 func failureClass(j *job) string {
 	switch j.decision.Reason {
-	case "", couchmend.ReasonDeleted, couchmend.ReasonHeld:
+	case "", couchmend.ReasonDeleted, couchmend.ReasonHeld, couchmend.ReasonPaused:
 	case couchmend.ReasonSchema:
 		return "schema"
 	case couchmend.ReasonAttachment:

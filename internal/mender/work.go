@@ -29,6 +29,7 @@ func (m *Mender) Work(ctx context.Context, workers int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group sync.WaitGroup
+	group.Go(func() { m.resume(ctx) })
 	for range workers {
 		group.Go(func() {
 			if err := m.worker(ctx); err != nil {

@@ -1,0 +1,75 @@
+package mender
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/ledger"
+)
+
+// While a database is paused its conflicts are found, decided and listed in
+// review as ReasonPaused, and nothing is written (I12). When the pause ends,
+// by a word or by its own time, they go back into the queue.
+
+// resumeEvery is how often the end of a pause is looked for.
+const resumeEvery = time.Second
+
+func (m *Mender) halt(db string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.halted[db] = true
+}
+
+// resume puts documents that a pause stopped back to work, until ctx ends. It
+// begins with those that an earlier process left behind.
+func (m *Mender) resume(ctx context.Context) {
+	for c, err := range m.Ledger.Cases(ctx, ledger.Filter{Reason: couchmend.ReasonPaused}) {
+		if err != nil {
+			break // what is listed stays listed
+		}
+		m.halt(c.DB)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(resumeEvery):
+		}
+		for _, db := range m.resumable() {
+			if err := m.requeue(ctx, db); err != nil && ctx.Err() == nil {
+				m.halt(db) // again in a moment
+				if !errors.Is(err, ledger.ErrFull) {
+					m.Log.Warn("paused documents can't be resumed yet", "db", db, "error", err)
+				}
+			}
+		}
+	}
+}
+
+// resumable takes the databases whose pause has ended off the list.
+func (m *Mender) resumable() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ended []string
+	for db := range m.halted {
+		if !m.Ledger.Paused(db) {
+			ended = append(ended, db)
+			delete(m.halted, db)
+		}
+	}
+	return ended
+}
+
+func (m *Mender) requeue(ctx context.Context, db string) error {
+	for c, err := range m.Ledger.Cases(ctx, ledger.Filter{DB: db, Reason: couchmend.ReasonPaused}) {
+		if err != nil {
+			return err
+		}
+		if _, err := m.Ledger.Put(ctx, ledger.Item{DB: db, ID: c.ID, Leaves: c.Leaves, Trace: c.Trace}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -36,9 +36,13 @@ func (s *site) edit() {
 func (s *site) change(leaf couchmend.Revision) couchmend.Revision {
 	w := s.w
 	now, e := contentOf(leaf.Body), edit{counts: map[string]int{}, clocks: map[string]write{}}
-	switch i := w.rnd.IntN(6); i {
+	kinds, most := 6, 4
+	if w.plain {
+		kinds, most = 4, 1
+	}
+	switch i := w.rnd.IntN(kinds); i {
 	case 0, 1:
-		e.counts[fmt.Sprintf("c%d", i)] = w.rnd.IntN(9) - 4
+		e.counts[fmt.Sprintf("c%d", i)] = w.rnd.IntN(2*most+1) - most
 	case 2, 3:
 		highest := 0
 		for _, reading := range now.clocks {

@@ -19,11 +19,11 @@ var scenarios = []scenario{
 	{name: "stemmed paths, more edits than marks", revsLimit: 50, burst: 25},
 	{name: "stemmed paths, bodies everywhere", revsLimit: 60, burst: 12, bodiesEverywhere: true},
 	{name: "a user saves between our read and our write", race: 0.3},
-	{name: "deletions, edit wins", deletes: 0.15},
-	{name: "deletions, delete wins", deletes: 0.15, rule: "delete_wins"},
-	{name: "deletions, review", deletes: 0.15, rule: "review"},
-	{name: "undo", undo: 0.2, bodiesEverywhere: true},
-	{name: "another resolver", foreign: 0.05, bodiesEverywhere: true},
+	{name: "deletions, edit wins", deletes: 0.15, reasons: []couchmend.Reason{"annihilated"}},
+	{name: "deletions, delete wins", deletes: 0.15, rule: "delete_wins", reasons: []couchmend.Reason{"deleted"}},
+	{name: "deletions, review", deletes: 0.15, rule: "review", reasons: []couchmend.Reason{"deleted", "annihilated"}},
+	{name: "undo", undo: 0.2, bodiesEverywhere: true, reasons: []couchmend.Reason{"held"}},
+	{name: "another resolver", foreign: 0.05, bodiesEverywhere: true, reasons: []couchmend.Reason{"annihilated"}},
 }
 
 // gossipRuns is how many worlds each scenario is tried in: COUCHMEND_GOSSIP_RUNS,
@@ -44,6 +44,11 @@ func TestGossipEndsExactOrInReview(t *testing.T) {
 				w := newWorld(t, s, seed)
 				end := w.run()
 				ends[end.kind]++
+				for reason := range w.reasons {
+					if !slices.Contains(s.reasons, reason) && reason != couchmend.ReasonNoBase {
+						t.Fatalf("seed %d: review for %s\n%s", seed, reason, w.tell())
+					}
+				}
 				if !end.allowed {
 					t.Fatalf("seed %d: %s: %s", seed, end.kind, end.words)
 				}
@@ -114,6 +119,7 @@ func (w *world) judge() (end, bool) {
 		case couchmend.Nothing:
 		case couchmend.Review:
 			reviews++
+			w.reasons[d.Reason] = true
 		default:
 			return end{}, false
 		}

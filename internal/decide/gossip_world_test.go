@@ -37,9 +37,10 @@ type world struct {
 	graves  map[revtree.Mark]edit // tombstones: what was counted is taken back
 	count   int                   // of edits so far
 	undone  []undone
-	broken  string // the first law that a decision broke
-	calm    bool   // only replication and mending go on
-	deleted bool   // a user has deleted the document somewhere
+	broken  string                    // the first law that a decision broke
+	reasons map[couchmend.Reason]bool // for which the sites went to review in the end
+	calm    bool                      // only replication and mending go on
+	deleted bool                      // a user has deleted the document somewhere
 }
 
 // scenario is what may happen in a world.
@@ -51,9 +52,11 @@ type scenario struct {
 	burst            int     // the most revisions of one edit; default 1
 	deletes          float64 // how likely an edit is a user's deletion
 	rule             merge.Deletes
-	undo             float64 // how likely an edit is the undo of a merge
-	race             float64 // how likely a user saves between our read and our write
-	foreign          float64 // how likely another tool picks a leaf and deletes the rest
+	undo             float64            // how likely an edit is the undo of a merge
+	race             float64            // how likely a user saves between our read and our write
+	plain            bool               // two counters and two registers: many merges have one body
+	foreign          float64            // how likely another tool picks a leaf and deletes the rest
+	reasons          []couchmend.Reason // for review, beside a base that could not be had
 	breaks           func(*world, couchmend.Conflict, couchmend.Decision) couchmend.Decision
 }
 
@@ -195,7 +198,7 @@ func newWorld(t testing.TB, s scenario, seed uint64) *world {
 	if s.revsLimit == 0 {
 		s.revsLimit = 1000
 	}
-	w := &world{scenario: s, t: t, rnd: rand.New(rand.NewPCG(seed, 1)), rule: ruleOf(s.rule), edits: map[revtree.Mark]edit{}, graves: map[revtree.Mark]edit{}, journal: map[couchmend.Rev]couchmend.Revision{}}
+	w := &world{scenario: s, t: t, rnd: rand.New(rand.NewPCG(seed, 1)), rule: ruleOf(s.rule), edits: map[revtree.Mark]edit{}, graves: map[revtree.Mark]edit{}, journal: map[couchmend.Rev]couchmend.Revision{}, reasons: map[couchmend.Reason]bool{}}
 	root := couchmend.Revision{Rev: w.newRev(couchmend.Rev{}), Body: newContent().body()}
 	root.Path = []couchmend.Rev{root.Rev}
 	for range siteCount {

@@ -94,6 +94,17 @@ var changes = []expectation{
 		{do: "GET /$db/_changes", want: `{"last_seq":"$seq"}`},
 		{do: "GET /$db/_changes?feed=longpoll&since=$seq&timeout=500", takes: 400 * time.Millisecond, want: `{"results":[],"last_seq":"$any","pending":0}`},
 	}},
+	{name: "a longpoll that waits sends empty lines as heartbeats", steps: []step{
+		{do: "GET /$db/_changes", want: `{"last_seq":"$seq"}`},
+		{do: "GET /$db/_changes?feed=longpoll&since=$seq&heartbeat=100", raw: "\n\n\n", takes: 700 * time.Millisecond,
+			meantime: &step{do: "PUT /$db/a", body: `{}`, after: 700 * time.Millisecond},
+			want:     `{"results":[{"id":"a"}]}`},
+	}},
+	{name: "a feed ends when its database is deleted", steps: []step{
+		{do: "GET /$db/_changes", want: `{"last_seq":"$seq"}`},
+		{do: "GET /$db/_changes?feed=longpoll&since=$seq&timeout=25000", takes: 300 * time.Millisecond,
+			meantime: &step{do: "DELETE /$db", after: 300 * time.Millisecond}, raw: `last_seq`},
+	}},
 	{name: "continuous sends a line for each change and ends with last_seq after its timeout", steps: []step{
 		forked,
 		{do: "GET /$db/_changes?feed=continuous&timeout=1000&style=all_docs", lines: true,

@@ -184,6 +184,18 @@ var deletions = []expectation{
 		{do: "PUT /$db/d", body: `{"x":2}`, status: 201, want: `{"rev":"$r3"}`},
 		{do: "GET /$db/d?revs=true", want: `{"_rev":"$r3","x":2,"_revisions":{"start":3,"ids":["$any","$any","$any"]}}`},
 	}},
+	{name: "a document created again with attachments has an id that counts them and does not look at them", steps: []step{
+		{do: "PUT /$db/d", body: `{}`, want: `{"rev":"$r1"}`},
+		{do: "DELETE /$db/d?rev=$r1"},
+		{do: "PUT /$db/d", body: `{"_attachments":{"n":` + one + `}}`, want: `{"rev":"3-f34abe83504590cc18e26629389dc344"}`},
+		{do: "PUT /$other/d", body: `{}`},
+		{do: "DELETE /$other/d?rev=$r1"},
+		{do: "PUT /$other/d", body: `{"_attachments":{"m":` + two + `}}`, want: `{"rev":"3-f34abe83504590cc18e26629389dc344"}`},
+	}},
+	{name: "a DELETE without a rev is 409", steps: []step{
+		{do: "PUT /$db/d", body: `{}`},
+		{do: "DELETE /$db/d", status: 409, want: `{"error":"conflict"}`},
+	}},
 	{name: "a document is deleted when every leaf is", steps: []step{
 		forked,
 		{do: "DELETE /$db/d?rev=@2c", want: `{"rev":"$t1"}`},

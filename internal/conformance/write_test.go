@@ -152,6 +152,14 @@ var bulkDocs = []expectation{
 		{do: "POST /$db/_bulk_docs", body: `{"docs":[{"_id":"bad","_attachments":{"n":{"stub":true}}}]}`, status: 412, want: `{"error":"missing_stub"}`},
 		{do: "GET /$db/bad", status: 404},
 	}},
+	{name: "a stub for a document that is not there is 412 whatever the _rev", steps: []step{
+		{do: "POST /$db/_bulk_docs", body: `{"docs":[{"_id":"bad","_rev":"@2a","_attachments":{"n":{"stub":true,"revpos":1,"content_type":"image/x"}}}]}`,
+			status: 412, want: `{"error":"missing_stub"}`},
+	}},
+	{name: "_bulk_docs without a document is 201 and has no row", steps: []step{
+		{do: "POST /$db/_bulk_docs", body: `{"docs":[]}`, status: 201, want: `[]`},
+		{do: "POST /$db/_bulk_docs", body: replicated(), status: 201, want: `[]`},
+	}},
 	{name: "a 412 is not atomic: innocent neighbours may have been written", steps: []step{
 		{do: "DELETE /$db"},
 		{do: "PUT /$db?q=4", status: 201, within: slow},

@@ -72,6 +72,10 @@ func TestChangesAsksForAllLeavesAndForWhatTheOptionsSay(t *testing.T) {
 		var got url.Values
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			got = r.URL.Query()
+			// A compressor on the way holds rows and heartbeats back.
+			if plain := r.Header.Get("Accept-Encoding") == "identity"; plain != got.Has("feed") {
+				t.Errorf("feed %q with Accept-Encoding %q", got.Get("feed"), r.Header.Get("Accept-Encoding"))
+			}
 			answer(w, 200, `{"last_seq":"1"}`)
 		})
 		if _, err := collect(t, s.DB("d"), c.o); err != nil {

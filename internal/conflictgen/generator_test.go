@@ -186,9 +186,8 @@ func TestBareTombstonesHaveCouchDBsID(t *testing.T) {
 	}
 }
 
-// TestNothingButEditedFieldsDiffers compares the oracle with what can be said
-// by looking at leaves alone: where all leaves agree and nothing was counted,
-// the merge agrees too.
+// The oracle beside what can be said by looking at leaves alone: where all of
+// them agree and nothing was counted, the merge agrees too.
 func TestWhatAllLeavesAgreeOnIsInTheMerge(t *testing.T) {
 	counted := map[string]bool{"visits": true, "totals": true, "tasks": true, "journal": true, "barcode": true, "series": true, "scale": true, "vitals": true, "high": true, "colour": true}
 	for _, c := range collect(4, Options{Docs: 2000}) {

@@ -13,10 +13,7 @@ import (
 func roundTrip(v jsondoc.Value) jsondoc.Value {
 	switch v.Kind() {
 	case '0':
-		f, err := strconv.ParseFloat(string(v), 64)
-		if err != nil {
-			panic("conflictgen: number beyond a double: " + string(v))
-		}
+		f, _ := strconv.ParseFloat(string(v), 64) // the generator writes none beyond a double
 		return jsondoc.Value(strconv.FormatFloat(f, 'f', -1, 64))
 	case '[':
 		elements := v.Elements()

@@ -2,6 +2,7 @@ package mender
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/couchmend/couchmend"
@@ -67,6 +68,11 @@ func (m *Mender) loadLeaves(ctx context.Context, db *database, jobs []*job) (int
 		loaded = len(jobs)
 	}
 	for _, j := range jobs[:loaded] {
+		if errors.Is(j.err, errMissingLeaf) {
+			if err := m.loadAll(ctx, db, j); err != nil {
+				return 0, err
+			}
+		}
 		revtree.WinnerFirst(j.conflict.Leaves)
 		revtree.WinnerFirst(j.conflict.Dead)
 	}
@@ -76,15 +82,20 @@ func (m *Mender) loadLeaves(ctx context.Context, db *database, jobs []*job) (int
 	return loaded, nil
 }
 
-// loadAll reads all leaves of a document of which the feed's row named none.
+// loadAll reads the leaves that a document has now: where the feed's row named
+// none, or one that is no leaf any more and whose body compaction has taken.
 func (m *Mender) loadAll(ctx context.Context, db *database, j *job) error {
+	j.conflict.Leaves, j.conflict.Dead, j.end, j.err = nil, nil, unfinished, nil
 	leaves, err := db.Leaves(ctx, j.conflict.ID)
 	switch endingOf(err) {
 	case away:
 		if err != nil {
 			return err
 		}
-	case failed, stale:
+	case stale:
+		j.end = stale // the document is gone
+		return nil
+	case failed:
 		j.end, j.err = failed, err
 		return nil
 	}
@@ -94,8 +105,8 @@ func (m *Mender) loadAll(ctx context.Context, db *database, j *job) error {
 	return nil
 }
 
-// add takes one leaf in. A leaf that is missing means that the row is out of
-// date, or that this copy of the database has not caught up with the feed.
+// add takes one leaf in. One that is missing is no leaf any more, or this copy
+// of the database has not caught up with the feed.
 func (j *job) add(got couch.Got) {
 	switch {
 	case got.Err != nil:

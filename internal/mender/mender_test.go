@@ -382,3 +382,21 @@ func TestAPersonsDecisionIsRefusedWhenTheLeavesHaveChanged(t *testing.T) {
 		t.Errorf("%d live leaves: something was written", live)
 	}
 }
+
+func TestARowOlderThanACompactionIsDecidedOnTheLeavesOfNow(t *testing.T) {
+	s := newSite(t)
+	s.fork("d", `{"n":1}`, `{"n":2}`, `{"n":4}`)
+	s.fork("e", `{"n":1}`, `{"n":2}`, `{"n":4}`)
+	s.offer("d", "e")
+	late := s.db.Leaves("e")[1]
+	s.put("e", late.Path, `{"n":7}`)
+	s.db.Compact()
+	if err := s.work(); err != nil {
+		t.Fatal(err)
+	}
+	s.wantCase("d", couchmend.ReasonNoBase)
+	c := s.wantCase("e", couchmend.ReasonNoBase)
+	if slices.Contains(c.Leaves, late.Rev) {
+		t.Errorf("decided on %s, which is no leaf any more", late.Rev)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/couchmend/couchmend"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -20,31 +19,33 @@ type Checkpoint struct {
 	InstanceStart string    `json:"instance_start,omitempty"`
 	At            time.Time `json:"at"` // when it was saved
 
-	seq  uint64 // of the message that it was read from: compared when it is saved
-	mark uint64 // the first place in the work queue that was free when it was read
+	seq        uint64 // of the message that it was read from: compared when it is saved
+	mark       uint64 // the first place in the work queue that was free when it was read
+	reconnects uint64 // of the connection to NATS, until it was read
 }
 
 // Checkpoint reads a database's checkpoint; its Since is "" if there is none.
 // Reading it begins a turn at the feed: Put what is read from there on, see
 // OldestWork.
 func (l *Ledger) Checkpoint(ctx context.Context, db string) (Checkpoint, error) {
+	reconnects := l.conn.Stats().Reconnects
 	info, err := l.streams[work].Info(ctx)
 	if err != nil {
-		return Checkpoint{}, failDB("read checkpoint", db, err)
+		return Checkpoint{}, wrapDB("read checkpoint", db, err)
 	}
 	c := Checkpoint{DB: db}
 	subject := l.checkpointSubject(db)
 	found, err := l.newest(ctx, checkpoints, []string{subject})
 	if err != nil {
-		return Checkpoint{}, failDB("read checkpoint", db, err)
+		return Checkpoint{}, wrapDB("read checkpoint", db, err)
 	}
 	if m, ok := found[subject]; ok {
 		if err := json.Unmarshal(m.Data, &c); err != nil {
-			return Checkpoint{}, failDB("read checkpoint", db, err)
+			return Checkpoint{}, wrapDB("read checkpoint", db, err)
 		}
 		c.seq = m.Seq
 	}
-	c.mark = info.State.LastSeq + 1
+	c.mark, c.reconnects = info.State.LastSeq+1, reconnects
 	return c, nil
 }
 
@@ -57,16 +58,16 @@ func (l *Ledger) SaveCheckpoint(ctx context.Context, c *Checkpoint) error {
 	c.At = l.cfg.Now()
 	data, err := json.Marshal(c)
 	if err != nil {
-		return failDB("save checkpoint", c.DB, err)
+		return wrapDB("save checkpoint", c.DB, err)
 	}
 	m := nats.NewMsg(l.checkpointSubject(c.DB))
 	m.Data = data
 	ack, err := l.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(c.seq))
 	switch {
 	case isMoved(err):
-		return failDB("save checkpoint", c.DB, ErrStale)
+		return wrapDB("save checkpoint", c.DB, ErrStale)
 	case err != nil:
-		return failDB("save checkpoint", c.DB, err)
+		return wrapDB("save checkpoint", c.DB, err)
 	}
 	c.seq = ack.Sequence
 	return nil
@@ -74,8 +75,4 @@ func (l *Ledger) SaveCheckpoint(ctx context.Context, c *Checkpoint) error {
 
 func (l *Ledger) checkpointSubject(db string) string {
 	return l.cfg.Name + "." + checkpoints + "." + digest(db, 16)
-}
-
-func failDB(op, db string, err error) error {
-	return &couchmend.Error{Op: op, DB: db, Kind: kindOf(err), Err: err}
 }

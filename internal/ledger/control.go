@@ -40,7 +40,7 @@ func (l *Ledger) Pause(ctx context.Context, p Pause) error {
 	}
 	data, err := json.Marshal(p)
 	if err != nil {
-		return failDB("pause", p.DB, err)
+		return wrapDB("pause", p.DB, err)
 	}
 	m := nats.NewMsg(l.pauseSubject(p.DB))
 	m.Data = data
@@ -56,7 +56,7 @@ func (l *Ledger) Resume(ctx context.Context, db string) error {
 func (l *Ledger) setPause(ctx context.Context, op, db string, m *nats.Msg) error {
 	ack, err := l.js.PublishMsg(ctx, m)
 	if err != nil {
-		return failDB(op, db, err)
+		return wrapDB(op, db, err)
 	}
 	l.pauses.apply(m.Subject, ack.Sequence, m.Data)
 	return nil
@@ -83,7 +83,7 @@ func (l *Ledger) Pauses(ctx context.Context) ([]Pause, error) {
 		}
 		return true, nil
 	})
-	return in, l.wrap("read pauses", err)
+	return in, wrap("read pauses", err)
 }
 
 func (p Pause) at(now time.Time) bool { return p.Until.IsZero() || now.Before(p.Until) }

@@ -21,7 +21,7 @@ type query struct {
 	Subject string     `json:"next_by_subj,omitempty"` // the messages of this subject, oldest first
 	From    uint64     `json:"seq,omitempty"`          // not before this sequence
 	Since   *time.Time `json:"start_time,omitempty"`   // not before this time
-	Batch   int        `json:"batch,omitempty"`        // messages
+	Batch   int        `json:"batch,omitempty"`        // messages of Subject; 0 is one
 	Bytes   int        `json:"max_bytes,omitempty"`    // bounds what is on its way at once
 }
 
@@ -59,6 +59,17 @@ func (l *Ledger) each(ctx context.Context, kind string, q query, f func(message)
 		}
 		q.Since, q.From = nil, page[len(page)-1].Seq+1
 	}
+}
+
+// first returns the oldest message of a subject, which may hold wildcards, at
+// or after a sequence. Unlike each it does not have the server count what
+// follows, which takes it long where much waits.
+func (l *Ledger) first(ctx context.Context, kind, subject string, from uint64) (message, bool, error) {
+	page, _, err := l.ask(ctx, kind, query{Subject: subject, From: from})
+	if err != nil || len(page) == 0 {
+		return message{}, false, err
+	}
+	return page[0], true, nil
 }
 
 // newest returns the newest message of each subject that has one, by subject.
@@ -119,6 +130,9 @@ func (l *Ledger) ask(ctx context.Context, kind string, q query) (page []message,
 				return nil, false, fmt.Errorf("direct get: sequence: %w", err)
 			}
 			page = append(page, message{Subject: m.Header.Get(jetstream.SubjectHeader), Seq: seq, Header: m.Header, Data: m.Data})
+			if q.Batch == 0 && q.Last == nil { // the one and only: no end is announced
+				return page, true, nil
+			}
 		case "204": // end of the batch
 			return page, len(page) == 0 || m.Header.Get("Nats-Num-Pending") == "0", nil
 		case "404":

@@ -17,6 +17,8 @@ var (
 	ErrStale = errors.New("somebody else moved the checkpoint")
 )
 
+var errInterrupted = errors.New("the connection to NATS was interrupted: work may be lost")
+
 // JetStream's codes for what the client library has no names for.
 const (
 	codeResourcesExceeded = 10023
@@ -30,12 +32,26 @@ func fail(op string, kind couchmend.Kind, err error) error {
 }
 
 // wrap says what was being done and which kind of failure err is.
-func (l *Ledger) wrap(op string, err error) error {
+func wrap(op string, err error) error {
 	var known *couchmend.Error
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
 	return fail(op, kindOf(err), err)
+}
+
+// wrapDB and wrapDoc are wrap for what concerns one database or document.
+func wrapDB(op, db string, err error) error { return wrapDoc(op, db, "", err) }
+
+func wrapDoc(op, db, id string, err error) error {
+	if err == nil {
+		return nil
+	}
+	kind := couchmend.KindOf(err)
+	if kind == couchmend.KindOther {
+		kind = kindOf(err)
+	}
+	return &couchmend.Error{Op: op, DB: db, ID: id, Kind: kind, Err: err}
 }
 
 func kindOf(err error) couchmend.Kind {
@@ -48,6 +64,7 @@ func kindOf(err error) couchmend.Kind {
 		errors.Is(err, nats.ErrNoResponders),
 		errors.Is(err, nats.ErrConnectionClosed),
 		errors.Is(err, nats.ErrDisconnected),
+		errors.Is(err, errInterrupted),
 		errors.Is(err, jetstream.ErrNoStreamResponse):
 		return couchmend.KindUnreachable
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrPermissionViolation):

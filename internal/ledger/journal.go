@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/couchmend/couchmend"
@@ -56,21 +57,21 @@ func (l *Ledger) Append(ctx context.Context, entries ...Entry) error {
 		}
 		data, err := encode(e)
 		if err != nil {
-			return failDoc("journal", e.DB, e.ID, err)
+			return wrapDoc("journal", e.DB, e.ID, err)
 		}
 		m := nats.NewMsg(l.subject(journal, e.DB, e.ID))
 		if len(data) <= maxInline {
 			m.Data = data
 			size += len(data)
 		} else if err := l.putLarge(ctx, m, data); err != nil {
-			return failDoc("journal", e.DB, e.ID, err)
+			return wrapDoc("journal", e.DB, e.ID, err)
 		}
 		msgs = append(msgs, m)
 	}
 	if err := l.room("journal", size); err != nil {
 		return err
 	}
-	return l.wrap("journal", l.commit(ctx, msgs))
+	return l.reason("journal", l.commit(ctx, msgs))
 }
 
 // encode is json.Marshal that leaves <, > and & in bodies as they are (I8).
@@ -116,7 +117,7 @@ func (l *Ledger) History(ctx context.Context, db, id string) ([]Entry, error) {
 		return true, nil
 	})
 	if err != nil {
-		return nil, failDoc("read journal", db, id, err)
+		return nil, wrapDoc("read journal", db, id, err)
 	}
 	return entries, nil
 }
@@ -137,7 +138,7 @@ func (l *Ledger) Each(ctx context.Context, db string, since time.Time, f func(En
 	if stopped != nil {
 		return stopped
 	}
-	return l.wrap("read journal", err)
+	return wrap("read journal", err)
 }
 
 func (l *Ledger) entries(ctx context.Context, q query, f func(Entry) (more bool, err error)) error {
@@ -157,9 +158,12 @@ func (l *Ledger) Bodies(ctx context.Context, db, id string, revs []couchmend.Rev
 	return found[id], err
 }
 
+// searches is how many documents' histories are read at once.
+const searches = 8
+
 // BodiesOf is Bodies for many documents of one database, by document id. It
-// waits once for every 500 documents, and once more for each whose latest entry
-// has not all that is wanted.
+// waits once for every 500 documents, and reads the whole history of those
+// whose latest entry has not all that is wanted.
 func (l *Ledger) BodiesOf(ctx context.Context, db string, want map[string][]couchmend.Rev) (map[string]map[couchmend.Rev]couchmend.Revision, error) {
 	subjects := make([]string, 0, len(want))
 	for id, revs := range want {
@@ -169,18 +173,35 @@ func (l *Ledger) BodiesOf(ctx context.Context, db string, want map[string][]couc
 	}
 	latest, err := l.newest(ctx, journal, subjects)
 	if err != nil {
-		return nil, failDB("read journal", db, err)
+		return nil, wrapDB("read journal", db, err)
 	}
-	found := make(map[string]map[couchmend.Rev]couchmend.Revision, len(latest))
+	var (
+		found  = make(map[string]map[couchmend.Rev]couchmend.Revision, len(latest))
+		failed error
+		mu     sync.Mutex
+		all    sync.WaitGroup
+		free   = make(chan struct{}, searches)
+	)
 	for id, revs := range want {
-		subject := l.subject(journal, db, id)
-		m, ok := latest[subject]
+		m, ok := latest[l.subject(journal, db, id)]
 		if !ok {
 			continue
 		}
-		if found[id], err = l.search(ctx, m, revs); err != nil {
-			return nil, failDoc("read journal", db, id, err)
-		}
+		free <- struct{}{}
+		all.Go(func() {
+			bodies, err := l.search(ctx, m, revs)
+			<-free
+			mu.Lock()
+			defer mu.Unlock()
+			found[id] = bodies
+			if err != nil {
+				failed = wrapDoc("read journal", db, id, err)
+			}
+		})
+	}
+	all.Wait()
+	if failed != nil {
+		return nil, failed
 	}
 	return found, nil
 }
@@ -219,12 +240,4 @@ func (e *Entry) eachRevision(f func(couchmend.Revision)) {
 	if e.Decision.Merge != nil {
 		f(*e.Decision.Merge)
 	}
-}
-
-func failDoc(op, db, id string, err error) error {
-	kind := kindOf(err)
-	if k := couchmend.KindOf(err); k != couchmend.KindOther {
-		kind = k
-	}
-	return &couchmend.Error{Op: op, DB: db, ID: id, Kind: kind, Err: err}
 }

@@ -44,7 +44,7 @@ func (l *Ledger) Lease(ctx context.Context, name, owner string) (*Lease, error) 
 	case isMoved(err):
 		return nil, fail("lease "+name, couchmend.KindOther, ErrHeld)
 	case err != nil:
-		return nil, l.wrap("lease "+name, err)
+		return nil, wrap("lease "+name, err)
 	}
 	renewing, cancel := context.WithCancel(l.closing)
 	s.ending = cancel
@@ -113,6 +113,6 @@ func (s *Lease) Release(ctx context.Context) error {
 	case <-s.ended:
 		return nil
 	case <-ctx.Done():
-		return s.ledger.wrap("release lease", ctx.Err())
+		return wrap("release lease", ctx.Err())
 	}
 }

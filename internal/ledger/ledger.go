@@ -6,12 +6,12 @@
 // made of two hashes, since names of databases and documents may hold anything:
 //
 //	work         what is to be mended: one message per document, the newest
-//	leases       who reads which feed (in memory, expires)
+//	leases       who reads which feed (expires)
 //	checkpoints  how far each feed is dealt with
 //	journal      what was decided, with the bodies it was decided from
 //	review       what waits for a person
 //	control      pause switches
-//	attempts     failures of a document so far (in memory, expires)
+//	attempts     failures of a document so far (expires)
 //
 // CouchDB is the truth (I9): all of this may be deleted, and only local history
 // is gone. So journal, review and control are synced to disk before a call
@@ -186,7 +186,7 @@ func start(ctx context.Context, c Config, h *home, conn *nats.Conn, setBounds bo
 	l.closing, l.stop = context.WithCancel(context.Background())
 	l.close = sync.OnceValue(l.shut)
 	var err error
-	l.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout))
+	l.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout), jetstream.WithPublishAsyncTimeout(requestTimeout))
 	if err == nil {
 		err = l.prepare(ctx, setBounds)
 	}
@@ -194,7 +194,7 @@ func start(ctx context.Context, c Config, h *home, conn *nats.Conn, setBounds bo
 		l.pauses, err = l.watchPauses(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(l.wrap("open state", err), l.Close())
+		return nil, errors.Join(wrap("open state", err), l.Close())
 	}
 	return l, nil
 }
@@ -211,15 +211,19 @@ func (l *Ledger) shut() error {
 	}
 	var err error
 	if l.conn.IsConnected() {
-		// Acknowledgements are sent without waiting: let them arrive.
+		// Acknowledgements are sent without waiting: let them arrive. If the
+		// server goes meanwhile, their items are handed out again.
 		err = l.conn.FlushTimeout(requestTimeout)
+		if !l.conn.IsConnected() {
+			err = nil
+		}
 	}
 	l.conn.Close()
 	if l.home != nil {
 		l.home.leave()
 	}
 	if err != nil {
-		return l.wrap("close state", err)
+		return wrap("close state", err)
 	}
 	return nil
 }

@@ -51,15 +51,19 @@ func open(t *testing.T, c ledger.Config) *ledger.Ledger {
 // natsServer starts a NATS server of its own and returns its URL.
 func natsServer(t *testing.T) string {
 	t.Helper()
+	s := serve(t, t.TempDir(), server.RANDOM_PORT)
+	return "nats://mender:s3cret@" + s.Addr().String()
+}
+
+func serve(t *testing.T, dir string, port int) *server.Server {
+	t.Helper()
 	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT,
-		JetStream: true, StoreDir: t.TempDir(),
+		Host: "127.0.0.1", Port: port,
+		JetStream: true, StoreDir: dir,
 		Username: "mender", Password: "s3cret",
 		NoSigs: true, NoLog: true,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	s.Start()
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("no NATS server")
@@ -68,7 +72,7 @@ func natsServer(t *testing.T) string {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	return "nats://mender:s3cret@" + s.Addr().String()
+	return s
 }
 
 func must[T any](v T, err error) func(t *testing.T) T {

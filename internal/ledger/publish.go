@@ -39,6 +39,17 @@ func (l *Ledger) room(op string, size int) error {
 	return fail(op, couchmend.KindFull, fmt.Errorf("%d MB free under %s: %d MB are kept in reserve", free>>20, l.cfg.Dir, minFree>>20))
 }
 
+// reason is wrap for writes: an embedded server whose disk is full does not
+// answer, and won't before it is opened again.
+func (l *Ledger) reason(op string, err error) error {
+	if kindOf(err) == couchmend.KindUnreachable {
+		if full := l.room(op, 0); full != nil {
+			return full
+		}
+	}
+	return wrap(op, err)
+}
+
 // diskKind classes an error of the file system.
 func diskKind(err error) couchmend.Kind {
 	switch {
@@ -63,6 +74,8 @@ func (l *Ledger) send(ctx context.Context, msgs []*nats.Msg) (int, error) {
 			return err
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-l.closing.Done():
+			return nats.ErrConnectionClosed
 		}
 		stored++
 		return nil

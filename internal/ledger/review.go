@@ -61,7 +61,7 @@ func (l *Ledger) PutCases(ctx context.Context, cases ...Case) error {
 			data, err = encode(c)
 		}
 		if err != nil {
-			return failDoc("put in review", c.DB, c.ID, err)
+			return wrapDoc("put in review", c.DB, c.ID, err)
 		}
 		m := nats.NewMsg(l.subject(review, c.DB, c.ID))
 		m.Header.Set(reasonHeader, string(c.Reason))
@@ -72,7 +72,7 @@ func (l *Ledger) PutCases(ctx context.Context, cases ...Case) error {
 	if err := l.room("put in review", size); err != nil {
 		return err
 	}
-	return l.wrap("put in review", l.commit(ctx, msgs))
+	return l.reason("put in review", l.commit(ctx, msgs))
 }
 
 // Case returns a document's case, if it has one.
@@ -91,7 +91,7 @@ func (l *Ledger) CasesOf(ctx context.Context, db string, ids ...string) (map[str
 	}
 	latest, err := l.newest(ctx, review, subjects)
 	if err != nil {
-		return nil, failDB("read review", db, err)
+		return nil, wrapDB("read review", db, err)
 	}
 	found := make(map[string]Case, len(latest))
 	for _, m := range latest {
@@ -100,7 +100,7 @@ func (l *Ledger) CasesOf(ctx context.Context, db string, ids ...string) (map[str
 		}
 		var c Case
 		if err := json.Unmarshal(m.Data, &c); err != nil {
-			return nil, failDB("read review", db, err)
+			return nil, wrapDB("read review", db, err)
 		}
 		found[c.ID] = c
 	}
@@ -128,7 +128,7 @@ func (l *Ledger) Cases(ctx context.Context, f Filter) iter.Seq2[Case, error] {
 			return yield(c, nil), nil
 		})
 		if err != nil {
-			yield(Case{}, l.wrap("read review", err))
+			yield(Case{}, wrap("read review", err))
 		}
 	}
 }
@@ -141,7 +141,7 @@ func (l *Ledger) DropCases(ctx context.Context, db string, ids ...string) error 
 	}
 	there, err := l.newest(ctx, review, subjects)
 	if err != nil {
-		return failDB("take out of review", db, err)
+		return wrapDB("take out of review", db, err)
 	}
 	msgs := make([]*nats.Msg, 0, len(there))
 	for subject, m := range there {
@@ -150,7 +150,7 @@ func (l *Ledger) DropCases(ctx context.Context, db string, ids ...string) error 
 		}
 	}
 	if err := l.commit(ctx, msgs); err != nil {
-		return failDB("take out of review", db, err)
+		return wrapDB("take out of review", db, err)
 	}
 	return nil
 }
@@ -164,5 +164,5 @@ func (l *Ledger) CountCases(ctx context.Context) (map[couchmend.Reason]int, erro
 		}
 		return true, nil
 	})
-	return counts, l.wrap("count review", err)
+	return counts, wrap("count review", err)
 }

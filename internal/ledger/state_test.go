@@ -101,10 +101,10 @@ func TestReviewHoldsOneCaseADocument(t *testing.T) {
 			return ids
 		}
 		for f, want := range map[ledger.Filter]string{
-			{}:         "db:b x:b db:a/ * ",
-			{DB: "db"}: "db:b db:a/ * ",
-			{Reason: couchmend.ReasonOverlap}:          "db:b db:a/ * ",
-			{DB: "x", Reason: couchmend.ReasonHeld}:    "x:b ",
+			{}:                                      "db:b x:b db:a/ * ",
+			{DB: "db"}:                              "db:b db:a/ * ",
+			{Reason: couchmend.ReasonOverlap}:       "db:b db:a/ * ",
+			{DB: "x", Reason: couchmend.ReasonHeld}: "x:b ",
 			{DB: "x", Reason: couchmend.ReasonOverlap}: "",
 		} {
 			if got := list(f); got != want {

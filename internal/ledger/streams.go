@@ -78,16 +78,19 @@ func (l *Ledger) layout() []jetstream.StreamConfig {
 		}
 		return s
 	}
+	passing := func(s jetstream.StreamConfig) jetstream.StreamConfig {
+		if l.home != nil { // a server elsewhere forgets a memory stream altogether when it restarts
+			s.Storage = jetstream.MemoryStorage
+		}
+		return s
+	}
 	w := unsynced(newest(work))
 	w.Retention = jetstream.WorkQueuePolicy
 	w.Discard = jetstream.DiscardNew // of a new document: a newer message of one that waits replaces it even then
 	w.MaxMsgs = int64(c.QueueLimit)
 
-	held := newest(leases)
-	held.Storage = jetstream.MemoryStorage
-
-	failures := newest(attempts)
-	failures.Storage = jetstream.MemoryStorage
+	held := passing(newest(leases))
+	failures := passing(newest(attempts))
 	failures.MaxMsgs = int64(c.QueueLimit)
 	failures.MaxAge = attemptsAge
 
@@ -118,7 +121,7 @@ func (l *Ledger) prepare(ctx context.Context, setBounds bool) error {
 	for _, s := range l.layout() {
 		kind := s.Name[len(l.cfg.Name)+1:]
 		found, err := l.js.Stream(ctx, s.Name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && setBounds {
+		if errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && setBounds && !sameBounds(found, s) {
 			found, err = l.js.CreateOrUpdateStream(ctx, s)
 		}
 		if err != nil {
@@ -130,6 +133,13 @@ func (l *Ledger) prepare(ctx context.Context, setBounds bool) error {
 		return err
 	}
 	return l.prepareLarge(ctx, setBounds)
+}
+
+// sameBounds spares the embedded server a dozen synced writes at each start.
+func sameBounds(found jetstream.Stream, want jetstream.StreamConfig) bool {
+	have := found.CachedInfo().Config
+	return have.MaxAge == want.MaxAge && have.MaxBytes == limit(want.MaxBytes) && have.Replicas == want.Replicas &&
+		(want.MaxMsgs == 0 || have.MaxMsgs == want.MaxMsgs)
 }
 
 // prepareWorkers finds or makes the one consumer that all workers share. The
@@ -159,18 +169,21 @@ func (l *Ledger) prepareWorkers(ctx context.Context) error {
 	return err
 }
 
+// prepareLarge finds or makes the object store for large bodies.
 func (l *Ledger) prepareLarge(ctx context.Context, setBounds bool) error {
-	name := l.stream("large")
-	var err error
-	l.large, err = l.js.ObjectStore(ctx, name)
-	if !errors.Is(err, jetstream.ErrBucketNotFound) && !(err == nil && setBounds) {
-		return err
-	}
-	l.large, err = l.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-		Bucket:   name,
+	want := jetstream.ObjectStoreConfig{
+		Bucket:   l.stream("large"),
 		TTL:      l.cfg.UndoHorizon + largeGrace,
 		MaxBytes: limit(l.cfg.JournalBytes),
 		Replicas: l.cfg.Replicas,
-	})
+	}
+	behind := jetstream.StreamConfig{MaxAge: want.TTL, MaxBytes: want.MaxBytes, Replicas: want.Replicas}
+	stream, err := l.js.Stream(ctx, "OBJ_"+want.Bucket)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && setBounds && !sameBounds(stream, behind):
+		l.large, err = l.js.CreateOrUpdateObjectStore(ctx, want)
+	case err == nil:
+		l.large, err = l.js.ObjectStore(ctx, want.Bucket)
+	}
 	return err
 }

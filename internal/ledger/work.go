@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -48,7 +47,7 @@ func (l *Ledger) Put(ctx context.Context, items ...Item) (int, error) {
 	for _, item := range items {
 		m, err := l.itemMessage(item)
 		if err != nil {
-			return 0, l.wrap("put work", err)
+			return 0, wrap("put work", err)
 		}
 		msgs = append(msgs, m)
 	}
@@ -66,7 +65,7 @@ func (l *Ledger) Put(ctx context.Context, items ...Item) (int, error) {
 		case isQueueFull(err):
 			return taken, fail("put work", couchmend.KindOther, ErrFull)
 		default:
-			return taken, l.wrap("put work", err)
+			return taken, l.reason("put work", err)
 		}
 	}
 	return taken, nil
@@ -104,7 +103,7 @@ type Task struct {
 func (l *Ledger) Fetch(ctx context.Context, max int, wait time.Duration) ([]Task, error) {
 	batch, err := l.workers.FetchNoWait(max)
 	if err != nil {
-		return nil, l.wrap("fetch work", err)
+		return nil, wrap("fetch work", err)
 	}
 	tasks, err := l.take(ctx, nil, batch)
 	if err != nil || len(tasks) > 0 || wait <= 0 {
@@ -113,7 +112,7 @@ func (l *Ledger) Fetch(ctx context.Context, max int, wait time.Duration) ([]Task
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if batch, err = l.workers.Fetch(1, jetstream.FetchContext(waiting)); err != nil {
-		return nil, l.wrap("fetch work", err)
+		return nil, wrap("fetch work", err)
 	}
 	if tasks, err = l.take(ctx, tasks, batch); err == nil && len(tasks) > 0 && max > 1 {
 		if batch, err = l.workers.FetchNoWait(max - 1); err == nil {
@@ -146,7 +145,7 @@ func (l *Ledger) take(ctx context.Context, tasks []Task, batch jetstream.Message
 
 func (l *Ledger) countAttempts(ctx context.Context, tasks []Task, err error) ([]Task, error) {
 	if err != nil || len(tasks) == 0 {
-		return tasks, l.wrap("fetch work", err)
+		return tasks, wrap("fetch work", err)
 	}
 	subjects := make([]string, len(tasks))
 	for i, t := range tasks {
@@ -154,7 +153,7 @@ func (l *Ledger) countAttempts(ctx context.Context, tasks []Task, err error) ([]
 	}
 	counts, err := l.newest(ctx, attempts, subjects)
 	if err != nil {
-		return nil, l.wrap("fetch work", err)
+		return nil, wrap("fetch work", err)
 	}
 	for i := range tasks {
 		if m, ok := counts[subjects[i]]; ok && len(m.Data) > 0 {
@@ -198,18 +197,13 @@ func (t Task) Release(delay time.Duration) error {
 // Working keeps the item in hand for another 30 seconds.
 func (t Task) Working() error { return t.wrap("keep work", t.msg.InProgress()) }
 
-func (t Task) wrap(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &couchmend.Error{Op: op, DB: t.DB, ID: t.ID, Kind: kindOf(err), Err: err}
-}
+func (t Task) wrap(op string, err error) error { return wrapDoc(op, t.DB, t.ID, err) }
 
 // Pending counts the documents in the queue, those in workers' hands included.
 func (l *Ledger) Pending(ctx context.Context) (int, error) {
 	info, err := l.streams[work].Info(ctx)
 	if err != nil {
-		return 0, l.wrap("count work", err)
+		return 0, wrap("count work", err)
 	}
 	return int(info.State.Msgs), nil
 }
@@ -221,20 +215,26 @@ func (l *Ledger) Pending(ctx context.Context) (int, error) {
 //
 // Older items, put before the checkpoint was read, do not count: a feed that
 // goes on from the checkpoint meets their documents again, at the newest row of
-// each, and puts them again in its own order.
+// each, and puts them again in its own order. For the same reason it errs once
+// the connection to NATS was lost since: the server may have restarted without
+// its latest work. Read the checkpoint again.
 func (l *Ledger) OldestWork(ctx context.Context, from Checkpoint) (Item, bool, error) {
-	var oldest Item
-	found := false
-	q := query{Subject: l.under(work, from.DB), From: from.mark}
-	err := l.each(ctx, work, q, func(m message) (bool, error) {
-		var item Item
-		if err := json.Unmarshal(m.Data, &item); err != nil {
-			return false, fmt.Errorf("work item: %w", err)
+	var item Item
+	look := func(m message) (more bool, err error) {
+		item = Item{}
+		err = json.Unmarshal(m.Data, &item)
+		return item.Since == "", err
+	}
+	subject := l.under(work, from.DB)
+	m, found, err := l.first(ctx, work, subject, from.mark)
+	if err == nil && found {
+		var more bool
+		if more, err = look(m); more && err == nil { // asked for by a person: there may be many
+			err = l.each(ctx, work, query{Subject: subject, From: m.Seq + 1}, look)
 		}
-		if found = item.Since != ""; found {
-			oldest = item
-		}
-		return !found, nil
-	})
-	return oldest, found, l.wrap("find oldest work", err)
+	}
+	if err == nil && l.conn.Stats().Reconnects != from.reconnects {
+		err = errInterrupted
+	}
+	return item, err == nil && item.Since != "", wrapDB("find oldest work", from.DB, err)
 }

@@ -131,12 +131,14 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 			since = row.Seq
 		}
 	}
+	// While the queue has only a part of the page the checkpoint stays: a full
+	// queue refuses a row and may yet take a later one, of a document that waits.
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err := r.put(ctx, items); err != nil {
 		return n, err
 	}
-	r.mu.Lock()
 	r.read = since
-	r.mu.Unlock()
 	return n, nil
 }
 
@@ -147,9 +149,6 @@ func (r *reader) put(ctx context.Context, items []ledger.Item) error {
 		items = items[taken:]
 		switch {
 		case errors.Is(err, ledger.ErrFull):
-			if err := r.save(ctx); err != nil {
-				return err
-			}
 			select {
 			case <-ctx.Done():
 				return ctx.Err()

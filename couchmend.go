@@ -237,6 +237,7 @@ const (
 	ReasonRefused     Reason = "write_refused"    // the server refused the merge (validation, size)
 	ReasonNotBuried   Reason = "burial_refused"   // the merge stands; the server refused a tombstone
 	ReasonFailed      Reason = "attempts_used_up" // three attempts failed
+	ReasonUnreadable  Reason = "unreadable"       // a leaf has an id that is no revision id; CouchDB takes some
 	ReasonPaused      Reason = "paused"           // found while mending was paused: it goes on when that ends
 )
 

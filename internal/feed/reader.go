@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/ledger"
 )
@@ -115,13 +116,18 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 	o.Since = r.read
 	n, since := 0, r.read
 	var items []ledger.Item
+	var unreadable []ledger.Case
 	for row, err := range r.db.Changes(ctx, o) {
 		if err != nil {
 			return n, err
 		}
 		if row.ID != "" {
 			n++
-			if len(row.Leaves) > 1 { // one leaf is no conflict, and no deletion beside an edit
+			if row.Err != nil {
+				unreadable = append(unreadable, ledger.Case{
+					DB: r.name, ID: row.ID, Reason: couchmend.ReasonUnreadable, Leaves: row.Leaves, Evidence: []string{row.Err.Error()},
+				})
+			} else if len(row.Leaves) > 1 { // one leaf is no conflict, and no deletion beside an edit
 				items = append(items, ledger.Item{
 					DB: r.name, ID: row.ID, Seq: row.Seq, Since: since, Leaves: row.Leaves, Deleted: row.Deleted, Trace: newTrace(),
 				})
@@ -135,6 +141,11 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 	// queue refuses a row and may yet take a later one, of a document that waits.
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(unreadable) > 0 {
+		if err := r.Ledger.PutCases(ctx, unreadable...); err != nil {
+			return n, err
+		}
+	}
 	if err := r.put(ctx, items); err != nil {
 		return n, err
 	}

@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/couchmend/couchmend/internal/conflictgen"
+)
+
+func TestARunThatIsKilledAgainAndAgainEndsAsOneThatIsNot(t *testing.T) {
+	for name, forget := range map[string]bool{"with its state": false, "without its state": true} {
+		t.Run(name, func(t *testing.T) {
+			onEachServer(t, func(t *testing.T, s server) { killAgainAndAgain(t, s, forget) })
+		})
+	}
+}
+
+// killAgainAndAgain runs couchmend on one database undisturbed. On another one
+// like it, couchmend is killed at random moments of its requests' lives and
+// started anew, until it is let run to its end. With forget, each starts
+// without what the one before it knew.
+func killAgainAndAgain(t *testing.T, s server, forget bool) {
+	g := generated(t, 600)
+	calm := s.load(t, g)
+	s.site(t, conflictgen.PolicyYAML()).once(t, calm)
+
+	db := s.load(t, g)
+	watch, k := newWitness(g), &killer{}
+	p := through(t, s, func(m moment, x *exchange) {
+		watch.hear(m, x)
+		k.hear(m, x)
+	})
+	here := p.site(t, conflictgen.PolicyYAML())
+	killed, writes := 0, 0
+	for range number(t, "COUCHMEND_E2E_KILLS", 6) {
+		if forget {
+			_ = os.RemoveAll(here.state())
+		}
+		before := p.count("POST _bulk_docs")
+		if k.murder(t, here, db) {
+			killed++
+		}
+		writes += min(1, p.count("POST _bulk_docs")-before)
+	}
+	if forget {
+		_ = os.RemoveAll(here.state())
+	}
+	here.once(t, db)
+	t.Logf("killed %d times, %d of them when it had begun to write", killed, writes)
+	if killed < 3 || writes < 2 {
+		t.Error("it was killed too seldom, or too early")
+	}
+	watch.testify(t)
+	s.check(t, db, g, here)
+	sameLeaves(t, "killed again and again", s.leaves(t, db), s.leaves(t, calm))
+}
+
+// killer kills couchmend at a moment of one of its requests.
+type killer struct {
+	mu    sync.Mutex
+	left  int // moments until then; 0: not this time
+	delay time.Duration
+	kill  func() error
+}
+
+// Requests of a run before it writes, and how many a batch takes; about.
+const (
+	prologue = 8
+	perBatch = 6
+)
+
+// murder runs couchmend and kills it. It reports whether it came to that:
+// couchmend may have been done before. Half of the moments are during the first
+// two batches, the other half before or later.
+func (k *killer) murder(t *testing.T, at site, db string) (killed bool) {
+	t.Helper()
+	p := at.launch(t, "run", "--once", "--db", db)
+	k.mu.Lock()
+	k.left = 1 + rand.IntN(int(moments)*(prologue+2*perBatch))
+	if rand.IntN(2) == 0 {
+		k.left = int(moments)*prologue + rand.IntN(int(moments)*2*perBatch)
+	}
+	k.delay = rand.N(10 * time.Millisecond)
+	k.kill = p.cmd.Process.Kill
+	k.mu.Unlock()
+	_ = <-p.done
+	k.mu.Lock()
+	k.left = 0
+	k.mu.Unlock()
+	switch code := p.cmd.ProcessState.ExitCode(); code {
+	case -1:
+		return true
+	case 0, 2:
+	default:
+		t.Fatalf("exit code %d:\n%s", code, tail(p.log.String()))
+	}
+	return false
+}
+
+func (k *killer) hear(moment, *exchange) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.left == 0 {
+		return
+	}
+	if k.left--; k.left == 0 {
+		kill := k.kill
+		time.AfterFunc(k.delay, func() { _ = kill() })
+	}
+}

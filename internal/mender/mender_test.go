@@ -12,7 +12,10 @@ import (
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/couchtest"
+	"github.com/couchmend/couchmend/internal/decide"
+	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/ledger"
+	"github.com/couchmend/couchmend/internal/merge"
 )
 
 func TestConflictsOfABatchAreMendedInAHandfulOfRequests(t *testing.T) {
@@ -398,5 +401,23 @@ func TestARowOlderThanACompactionIsDecidedOnTheLeavesOfNow(t *testing.T) {
 	c := s.wantCase("e", couchmend.ReasonNoBase)
 	if slices.Contains(c.Leaves, late.Rev) {
 		t.Errorf("decided on %s, which is no leaf any more", late.Rev)
+	}
+}
+
+func TestABaseOutlivesCompactionWhileAPersonIsAwaited(t *testing.T) {
+	s := newSite(t)
+	s.Rules = func(string) (decide.Rules, string) {
+		rule := &merge.Rule{Name: "nothing"}
+		return func(string, jsondoc.Value) *merge.Rule { return rule }, "test"
+	}
+	s.fork("d", `{"n":1}`, `{"n":2}`, `{"n":4}`)
+	s.offer("d")
+	if err := s.work(); err != nil {
+		t.Fatal(err)
+	}
+	s.db.Compact()
+	c, d, err := s.Look(s.ctx, "clinic", "d")
+	if err != nil || len(c.Bases) != 1 || d.Reason != couchmend.ReasonOverlap {
+		t.Errorf("%v: %d bases, %s; want the base from the journal, and an overlap", err, len(c.Bases), d.Reason)
 	}
 }

@@ -81,6 +81,7 @@ func (m *Mender) putCases(ctx context.Context, jobs []*job) error {
 		return err
 	}
 	var cases []ledger.Case
+	var kept []ledger.Entry
 	for _, j := range jobs {
 		c := caseOf(j.conflict, j.decision)
 		c.Attempts, c.Trace, c.FailureClass = j.task.Attempt, j.task.Trace, failureClass(j)
@@ -96,6 +97,16 @@ func (m *Mender) putCases(ctx context.Context, jobs []*job) error {
 			}
 		}
 		cases = append(cases, c)
+		if len(j.conflict.Bases) > 0 && j.decision.Outcome == couchmend.Review {
+			e := entry(j.conflict, j.decision)
+			e.By, e.Seq, e.Trace = "couchmend", j.task.Seq, j.task.Trace
+			kept = append(kept, e)
+		}
+	}
+	if len(kept) > 0 { // compaction may take the bases before a person comes to look
+		if err := m.Ledger.Append(ctx, kept...); err != nil {
+			return err
+		}
 	}
 	if len(cases) == 0 {
 		return nil

@@ -243,12 +243,37 @@ func (c *Couchmend) Once(ctx context.Context) error {
 			stop(err)
 		}
 	})
-	err = c.Feed.Once(working, names)
+	err = c.Mender.Resume(working)
+	if err == nil {
+		err = c.Feed.Once(working, names)
+	}
+	if err == nil {
+		err = c.drain(working)
+	}
 	if cause := context.Cause(working); cause != nil && ctx.Err() == nil {
 		return cause
 	}
 	return err
 }
+
+// drain waits until the queue is empty: it may hold more than the feeds gave,
+// what a person asked for again, say.
+func (c *Couchmend) drain(ctx context.Context) error {
+	for {
+		left, err := c.Ledger.Pending(ctx)
+		if err != nil || left == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(drainPoll):
+		}
+	}
+}
+
+// drainPoll is how often drain looks.
+const drainPoll = 50 * time.Millisecond
 
 // missing says which databases were named and do not exist.
 func (c *Couchmend) missing(found []string) error {

@@ -117,6 +117,8 @@ func hint(err error) string {
 	switch couchmend.KindOf(err) {
 	case couchmend.KindAuth:
 		return "Check the user and the password. couchmend stops at the first refusal: CouchDB locks an account for five minutes after five."
+	case couchmend.KindUnreachable:
+		return "Is the server running, and is this its address? See --couchdb, COUCHDB_URL, or couchdb: {url: …} in the policy file."
 	case couchmend.KindLocked:
 		return "Use another --state directory, or stop the other process."
 	case couchmend.KindFull:

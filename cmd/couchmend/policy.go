@@ -22,8 +22,15 @@ type policyShowCmd struct {
 type shownPolicy struct {
 	Databases []shownDatabase     `json:"databases"`
 	Policies  map[string][]string `json:"policies"` // rules in words, by policy
-	Warnings  []policy.Warning    `json:"warnings"`
-	Problems  []policy.Problem    `json:"problems"`
+	Warnings  []shownProblem      `json:"warnings"`
+	Problems  []shownProblem      `json:"problems"`
+}
+
+type shownProblem struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Text   string `json:"text"`
 }
 
 type shownDatabase struct {
@@ -39,7 +46,10 @@ func (p *policyShowCmd) Run(a *app) error {
 	if err != nil && !(p.JSON && errors.As(err, &problems)) {
 		return err
 	}
-	v := shownPolicy{Databases: []shownDatabase{}, Policies: map[string][]string{}, Warnings: []policy.Warning{}, Problems: append([]policy.Problem{}, problems...)}
+	v := shownPolicy{Databases: []shownDatabase{}, Policies: map[string][]string{}, Warnings: []shownProblem{}, Problems: []shownProblem{}}
+	for _, problem := range problems {
+		v.Problems = append(v.Problems, shownProblem(problem))
+	}
 	if file != nil {
 		v.read(file)
 	}
@@ -78,12 +88,14 @@ func (v *shownPolicy) read(f *policy.File) {
 		}
 		v.Policies[name] = rules
 	}
-	v.Warnings = append(v.Warnings, f.Warnings...)
+	for _, w := range f.Warnings {
+		v.Warnings = append(v.Warnings, shownProblem(w))
+	}
 }
 
 func (v *shownPolicy) print(a *app) {
 	for _, w := range v.Warnings {
-		fmt.Fprintln(a.stderr, w)
+		fmt.Fprintln(a.stderr, policy.Warning(w))
 	}
 	for _, d := range v.Databases {
 		a.printf("databases %s: policy %s\n", clean(d.Match), clean(d.Policy))

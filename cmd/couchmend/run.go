@@ -40,7 +40,6 @@ type summary struct {
 	Buried   int64                    `json:"buried"`
 	Deleted  int64                    `json:"deleted"`
 	Review   map[couchmend.Reason]int `json:"review"`
-	Queued   int                      `json:"queued,omitempty"` // left, since their databases are paused
 	Stale    int64                    `json:"stale,omitempty"`
 	Retried  int64                    `json:"retried,omitempty"`
 	Requests map[string]int64         `json:"requests"`
@@ -51,13 +50,9 @@ func (r *runCmd) summary(a *app, c *mend.Couchmend, took time.Duration) error {
 	if err != nil {
 		return err
 	}
-	queued, err := c.Ledger.Pending(a.ctx)
-	if err != nil {
-		return err
-	}
 	stats := &c.Mender.Stats
 	s := summary{
-		Seconds: took.Seconds(), Review: waiting, Queued: queued, Requests: c.Server.Requests(),
+		Seconds: took.Seconds(), Review: waiting, Requests: c.Server.Requests(),
 		Merged: stats.Merged.Load(), Kept: stats.Kept.Load(), Buried: stats.Buried.Load(),
 		Deleted: stats.Deleted.Load(), Stale: stats.Stale.Load(), Retried: stats.Retried.Load(),
 	}
@@ -73,10 +68,7 @@ func (r *runCmd) summary(a *app, c *mend.Couchmend, took time.Duration) error {
 		a.printf("%s resolved in %.1f s: %d merged, %d where the winner stands, %d buried, %d deleted. In review: %d.\n",
 			plural(stats.Resolved(), "conflict"), s.Seconds, s.Merged, s.Kept, s.Buried, s.Deleted, left)
 	}
-	if queued > 0 && !r.JSON {
-		a.printf("%s left in the queue, paused: see couchmend pause --list.\n", plural(queued, "document"))
-	}
-	if left+queued > 0 {
+	if left > 0 {
 		return exitError{exitReview}
 	}
 	return nil

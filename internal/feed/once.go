@@ -15,7 +15,7 @@ const onceWait = 50 * time.Millisecond
 
 // Once reads each database to the end of what there is now, waits until all of
 // it is resolved or in review, and saves the checkpoints. Somebody else must
-// work the queue meanwhile. Paused databases are read, not waited for.
+// work the queue meanwhile.
 func (f *Follower) Once(ctx context.Context, names []string) error {
 	for _, name := range names {
 		if err := f.once(ctx, name); err != nil {
@@ -46,7 +46,7 @@ func (f *Follower) once(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if !left || f.Ledger.Paused(name) {
+		if !left {
 			return r.save(ctx)
 		}
 		select {

@@ -16,6 +16,27 @@ import (
 // resumeEvery is how often the end of a pause is looked for.
 const resumeEvery = time.Second
 
+// Resume puts documents back to work that wait for pauses which have ended. Work
+// does so by itself, every second.
+func (m *Mender) Resume(ctx context.Context) error {
+	ended := map[string]bool{}
+	for c, err := range m.Ledger.Cases(ctx, ledger.Filter{Reason: couchmend.ReasonPaused}) {
+		if err != nil {
+			return err
+		}
+		ended[c.DB] = !m.Ledger.Paused(c.DB)
+	}
+	for db, over := range ended {
+		if !over {
+			continue
+		}
+		if err := m.requeue(ctx, db); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (m *Mender) halt(db string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

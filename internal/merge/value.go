@@ -43,12 +43,16 @@ func (s *step) settled(base, a, b jsondoc.Value) bool {
 
 // since merges two values against what both grew from.
 func (s *step) since(path Path, strategy Strategy, base, a, b jsondoc.Value) jsondoc.Value {
+	base = exactly(base, a, b)
 	a, b = jsondoc.Restored(base, a), jsondoc.Restored(base, b)
 	unchangedA, unchangedB := bytes.Equal(base, a), bytes.Equal(base, b)
 	switch {
 	case unchangedA && unchangedB:
 		return base
 	case unchangedB:
+		if _, known := s.a.origins[path.String()]; known { // by an earlier step, in better words
+			return a
+		}
 		return s.take(path, a, s.a, "changed on one side")
 	case unchangedA:
 		return s.take(path, b, s.b, "changed on one side")
@@ -60,6 +64,18 @@ func (s *step) since(path Path, strategy Strategy, base, a, b jsondoc.Value) jso
 		return same
 	}
 	return s.overlap(path, strategy, base, a, b)
+}
+
+// exactly returns a base with its numbers as a side has them, where the base is
+// just that side's after a round trip through a JavaScript client: a merge has
+// put an older ancestor's literal back, and that is no edit. Where the two sides
+// say different things of one number, the base stays as it is.
+func exactly(base, a, b jsondoc.Value) jsondoc.Value {
+	fromA, fromB := jsondoc.Restored(a, base), jsondoc.Restored(b, base)
+	if both := jsondoc.Restored(b, fromA); bytes.Equal(both, jsondoc.Restored(a, fromB)) {
+		return both
+	}
+	return base
 }
 
 // withoutBase merges two values of which nobody knows what they grew from.

@@ -2,6 +2,7 @@ package couchtest
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,7 +37,10 @@ func (c *call) bulkDocs(db *DB) *apiError {
 	if err != nil {
 		return err
 	}
-	return c.send(http.StatusCreated, appendOutcomes(nil, edits, outcomes, w.replicated))
+	if w.replicated {
+		return c.send(http.StatusCreated, appendFailures(nil, edits, outcomes))
+	}
+	return c.send(http.StatusCreated, appendOutcomes(nil, edits, outcomes))
 }
 
 // parseEdits reads documents; a bad one refuses them all.
@@ -58,32 +62,62 @@ func parseEdits(docs []value, replicated bool) ([]*edit, *apiError) {
 	return edits, nil
 }
 
-// appendOutcomes writes the rows of the answer: all of them in order, or under
-// new_edits=false only the errors.
-func appendOutcomes(dst []byte, edits []*edit, outcomes []outcome, replicated bool) []byte {
+// appendOutcomes writes a row for each edit, in order.
+func appendOutcomes(dst []byte, edits []*edit, outcomes []outcome) []byte {
 	dst = append(dst, '[')
-	first := true
 	for i, o := range outcomes {
-		if replicated && o.err == nil {
-			continue
-		}
-		if !first {
+		if i > 0 {
 			dst = append(dst, ',')
 		}
-		first = false
 		if o.err == nil {
 			dst = appendOK(dst, edits[i].id, o.gen, o.hash)
 			continue
 		}
-		dst = append(dst, `{"id":`...)
-		dst = append(appendString(dst, edits[i].id), ',')
-		if replicated {
-			dst = append(dst, `"rev":`...)
-			dst = append(appendString(dst, edits[i].rev().String()), ',')
-		}
-		dst = appendError(dst, o.err)
+		dst = appendString(append(dst, `{"id":`...), edits[i].id)
+		dst = appendError(append(dst, ','), o.err)
 	}
 	return append(dst, ']')
+}
+
+// appendFailures writes a row for each edit that failed.
+func appendFailures(dst []byte, edits []*edit, outcomes []outcome) []byte {
+	dst = append(dst, '[')
+	for i, failed := range failures(edits, outcomes) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		e := edits[failed]
+		dst = appendString(append(dst, `{"id":`...), e.id)
+		dst = appendString(append(dst, `,"rev":`...), e.rev().String())
+		dst = appendError(append(dst, ','), outcomes[failed].err)
+	}
+	return append(dst, ']')
+}
+
+// failures lists the edits that failed in CouchDB's order, which is not the
+// request's: each shard answers with its failures by id, and these take the
+// places of its first edits.
+func failures(edits []*edit, outcomes []outcome) []int {
+	var places, failed [shards][]int
+	for i, e := range edits {
+		part := shardOf(e.id)
+		places[part] = append(places[part], i)
+		if outcomes[i].err != nil {
+			failed[part] = append(failed[part], i)
+		}
+	}
+	at := make(map[int]int) // place -> edit
+	for part := range failed {
+		slices.SortStableFunc(failed[part], func(i, j int) int { return strings.Compare(edits[i].id, edits[j].id) })
+		for k, i := range failed[part] {
+			at[places[part][k]] = i
+		}
+	}
+	order := make([]int, 0, len(at))
+	for _, place := range slices.Sorted(maps.Keys(at)) {
+		order = append(order, at[place])
+	}
+	return order
 }
 
 // bulkGet answers /{db}/_bulk_get: one result for each item, in order.
@@ -133,7 +167,7 @@ func (db *DB) appendItem(dst []byte, item *value, show showing) []byte {
 		if d == nil {
 			return appendItemError(dst, quotedID, `"undefined"`, errMissing)
 		}
-		return appendItemDocs(dst, id.text, d.tree.regrown(show.revsLimit), show)
+		return appendItemDocs(dst, id.text, d.tree.regrown(show.revsLimit, oldestFirst), show)
 	}
 	gen, hash, err := parseRev(rev.text)
 	if err != nil {

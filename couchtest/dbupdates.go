@@ -79,7 +79,8 @@ func (u nodeUpdates) id(seq uint64) string {
 	return strconv.FormatUint(seq, 10) + "-" + u.node.opaque(updateSeries, seq)
 }
 
-func (u nodeUpdates) over() <-chan struct{} { return u.node.closed }
+// over is never: a node has no end but Close.
+func (u nodeUpdates) over() <-chan struct{} { return nil }
 
 func (u nodeUpdates) news() <-chan struct{} {
 	u.node.updates.mu.Lock()

@@ -116,7 +116,7 @@ func (c *call) openRevs(db *DB, id string) ([]byte, *apiError) {
 		if d == nil {
 			return nil, errMissing
 		}
-		found = d.tree.regrown(db.revsLimit)
+		found = d.tree.regrown(db.revsLimit, newestFirst)
 	} else {
 		var err *apiError
 		if found, missing, err = d.selectRevs(list, c.flag("latest")); err != nil {

@@ -171,7 +171,8 @@ func termInteger(b []byte, literal string) []byte {
 	return b
 }
 
-// termAttachments writes [{Name, Type, MD5}…], the last attachment first.
+// termAttachments writes [{Name, Type, MD5}…], the last attachment first. Of a
+// nil one CouchDB no longer knew these.
 func termAttachments(b []byte, atts []*attachment) []byte {
 	if len(atts) == 0 {
 		return append(b, termNil)
@@ -179,6 +180,10 @@ func termAttachments(b []byte, atts []*attachment) []byte {
 	b = termList(b, len(atts))
 	for i := len(atts) - 1; i >= 0; i-- {
 		b = append(b, termSmallTuple, 3)
+		if atts[i] == nil {
+			b = termAtom(termAtom(termAtom(b, "undefined"), "undefined"), "undefined")
+			continue
+		}
 		b = termBinary(b, atts[i].name)
 		b = termBinary(b, atts[i].contentType)
 		b = termBinary(b, atts[i].md5[:])

@@ -19,8 +19,8 @@ func (t *tree) leaves() []*node {
 // regrown lists the leaves as CouchDB does when a client asks for all of them:
 // it merges their paths, of at most limit ids, into a new tree. The order can
 // differ from that of leaves, and a leaf whose id stands in the stemmed path of
-// another is left out.
-func (t *tree) regrown(limit int) []*node {
+// another may be left out: _bulk_get merges in another order than open_revs.
+func (t *tree) regrown(limit int, order func(a, b path) int) []*node {
 	leaves := t.leaves()
 	if len(t.roots) == 1 && !slices.ContainsFunc(leaves, func(n *node) bool { return n.gen-t.roots[0].gen >= limit }) {
 		return leaves
@@ -33,7 +33,7 @@ func (t *tree) regrown(limit int) []*node {
 	for i, n := range leaves {
 		lines[i] = line{leaf: n, path: n.path(limit)}
 	}
-	slices.SortStableFunc(lines, func(a, b line) int { return a.path.compare(b.path) })
+	slices.SortStableFunc(lines, func(a, b line) int { return order(a.path, b.path) })
 	var again tree
 	origin := make(map[*node]*node, len(lines))
 	for _, l := range lines {
@@ -46,6 +46,21 @@ func (t *tree) regrown(limit int) []*node {
 		leaves = append(leaves, origin[n])
 	}
 	return leaves
+}
+
+// oldestFirst orders paths by their beginnings, newestFirst by their ends.
+
+func oldestFirst(a, b path) int {
+	for gen := a.oldest(); a.oldest() == b.oldest() && gen <= min(a.gen, b.gen); gen++ {
+		if c := strings.Compare(a.at(gen), b.at(gen)); c != 0 {
+			return c
+		}
+	}
+	return cmp.Or(cmp.Compare(a.oldest(), b.oldest()), cmp.Compare(a.gen, b.gen))
+}
+
+func newestFirst(a, b path) int {
+	return cmp.Or(cmp.Compare(b.gen, a.gen), strings.Compare(b.hashes[0], a.hashes[0]))
 }
 
 func (n *node) appendLeaves(leaves []*node) []*node {

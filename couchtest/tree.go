@@ -47,16 +47,6 @@ func (p path) oldest() int { return p.gen - len(p.hashes) + 1 }
 // at returns the hash of generation gen, which must lie within p.
 func (p path) at(gen int) string { return p.hashes[p.gen-gen] }
 
-// compare orders paths by their beginnings.
-func (p path) compare(q path) int {
-	for gen := max(p.oldest(), q.oldest()); p.oldest() == q.oldest() && gen <= min(p.gen, q.gen); gen++ {
-		if c := strings.Compare(p.at(gen), q.at(gen)); c != 0 {
-			return c
-		}
-	}
-	return cmp.Or(cmp.Compare(p.oldest(), q.oldest()), cmp.Compare(p.gen, q.gen))
-}
-
 // merged says what a merge of a path did to a tree.
 type merged int
 

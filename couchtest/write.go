@@ -18,6 +18,7 @@ type writing struct {
 	user       UserContext
 	replicated bool // new_edits=false: the edits bring their own revision ids
 	rowError   func(id string, rev couchmend.Rev) (name, reason string)
+	warm       *bool // of the shard that is being written to
 }
 
 // outcome is what became of one edit.
@@ -80,11 +81,12 @@ func (w writing) injected(e *edit, o *outcome) bool {
 }
 
 // applyPart writes the edits whose indexes are given, document by document.
-// warm says whether the shard knows its validation functions.
+// warm says whether the shard knows which validation functions it has.
 func (w writing) applyPart(edits []*edit, indexes []int, outcomes []outcome, warm *bool) *apiError {
 	slices.SortStableFunc(indexes, func(i, j int) int { return strings.Compare(edits[i].id, edits[j].id) })
 	var parts []prepared
 	find := w.finder(edits, indexes, *warm)
+	w.warm = warm
 	for len(indexes) > 0 {
 		n := 1
 		for n < len(indexes) && edits[indexes[n]].id == edits[indexes[0]].id {
@@ -99,7 +101,6 @@ func (w writing) applyPart(edits []*edit, indexes []int, outcomes []outcome, war
 	}
 	for _, p := range parts {
 		w.commit(p, outcomes)
-		*warm = *warm || len(p.revisions) > 0
 	}
 	return nil
 }
@@ -176,6 +177,9 @@ func (w writing) prepare(edits []*edit, indexes []int, outcomes []outcome,
 
 // replaced finds the leaf that an ordinary edit replaces.
 func (d *document) replaced(e *edit) (previous *node, skip bool, err *apiError) {
+	if len(d.leaves) == 0 && e.hasStubs() { // before anything else is looked at
+		return nil, false, nil
+	}
 	if len(e.path.hashes) == 0 {
 		if len(d.leaves) > 0 && !d.deleted() {
 			return nil, false, errConflict
@@ -225,6 +229,7 @@ func (w writing) validated(e *edit, rev *revision, previous *node) *apiError {
 		}
 		return nil
 	}
+	*w.warm = true
 	if w.db.validate == nil {
 		return nil
 	}
@@ -285,32 +290,40 @@ func (w writing) commit(p prepared, outcomes []outcome) {
 // that names no revision.
 func (d *document) extend(r ready) outcome {
 	e := r.edit
-	parent := e.path
-	if leaves := d.tree.leaves(); len(leaves) > 0 {
-		byWinner(leaves)
-		if leaves[0].deleted() {
-			if len(parent.hashes) > 0 || e.deleted {
-				return outcome{err: errConflict}
-			}
-			parent = path{gen: leaves[0].gen, hashes: []string{leaves[0].hash}}
-		}
-	}
 	for i := range e.atts {
 		if !e.atts[i].stub {
 			r.rev.atts[i].revpos = e.path.gen + 1
 		}
 	}
+	parent, atts := e.path, r.rev.atts
+	if tombstone := d.tombstone(); tombstone != nil {
+		if len(parent.hashes) > 0 || e.deleted {
+			return outcome{err: errConflict}
+		}
+		parent = path{gen: tombstone.gen, hashes: []string{tombstone.hash}}
+		atts = make([]*attachment, len(atts)) // the id then says only how many there are
+	}
 	parentHash := ""
 	if len(parent.hashes) > 0 {
 		parentHash = parent.hashes[0]
 	}
-	hash := newHash(e.deleted, parent.gen, parentHash, &e.body, r.rev.atts)
+	hash := newHash(e.deleted, parent.gen, parentHash, &e.body, atts)
 	p := path{gen: parent.gen + 1, hashes: append([]string{hash}, parent.hashes...)}
 	if d.tree.try(p) != newLeaf {
 		return outcome{err: errConflict}
 	}
 	d.tree.merge(p, r.rev)
 	return outcome{gen: p.gen, hash: hash}
+}
+
+// tombstone is the winner if it is dead, as the tree is now; else nil.
+func (d *document) tombstone() *node {
+	leaves := d.tree.leaves()
+	byWinner(leaves)
+	if len(leaves) == 0 || !leaves[0].deleted() {
+		return nil
+	}
+	return leaves[0]
 }
 
 // writeLocal stores a _local document: whatever was there is overwritten.

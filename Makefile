@@ -64,7 +64,7 @@ fuzz: ## each fuzzer for FUZZTIME (20s)
 	done
 
 lint: .tools/golangci-lint ## golangci-lint, built into .tools at first (takes a minute or two)
-	.tools/golangci-lint run
+	.tools/golangci-lint run --allow-parallel-runners
 
 .tools/golangci-lint:
 	GOBIN=$(CURDIR)/.tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)

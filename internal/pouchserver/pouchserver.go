@@ -74,10 +74,10 @@ func Script(tb testing.TB, name string, args ...string) (io.WriteCloser, *bufio.
 // stop closes the script's input, which is its order to leave, reads the rest
 // of its output so that it cannot block on it, and waits.
 func stop(tb testing.TB, cmd *exec.Cmd, in io.Closer, out io.Reader) {
-	in.Close()
-	kill := time.AfterFunc(stopLimit, func() { cmd.Process.Kill() })
+	_ = in.Close() // it fails where the script has ended already
+	kill := time.AfterFunc(stopLimit, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
-	io.Copy(io.Discard, out)
+	_, _ = io.Copy(io.Discard, out) // Wait tells what went wrong
 	if err := cmd.Wait(); err != nil {
 		tb.Errorf("%s: %v", filepath.Base(cmd.Args[1]), err)
 	}

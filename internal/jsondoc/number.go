@@ -15,8 +15,8 @@ import (
 // for each string and number), with one difference: an integer keeps all its
 // digits, so that 12345678901234567891 and …892 differ.
 func Canonical(v Value) Value {
-	if v == nil {
-		return nil
+	if isCanonical(v) {
+		return v
 	}
 	c := jsontext.Value(bytes.Clone(v))
 	if err := c.Canonicalize(jsontext.CanonicalizeRawInts(false)); err != nil {
@@ -25,35 +25,50 @@ func Canonical(v Value) Value {
 	return Value(c)
 }
 
-// Equal reports whether a and b are the same value: the same bytes, or the
-// same canonical form with integers and floats in the same places. CouchDB
-// tells 1 from 1.0. Absent values equal each other alone.
-func Equal(a, b Value) bool {
-	switch {
-	case a == nil || b == nil:
-		return a == nil && b == nil
-	case bytes.Equal(a, b):
-		return true
-	}
-	return bytes.Equal(Canonical(a), Canonical(b)) && sameKinds(a, b)
-}
-
-// sameKinds reports whether two values of one canonical form have floats in the
-// same places.
-func sameKinds(a, b Value) bool {
-	switch a.Kind() {
+// isCanonical spares the work for most scalars.
+func isCanonical(v Value) bool {
+	switch v.Kind() {
+	case '{', '[':
+		return false
+	case '"':
+		return bytes.IndexByte(v, '\\') < 0
 	case '0':
-		return IsFloat(a) == IsFloat(b)
-	case '[':
-		return slices.EqualFunc(a.Elements(), b.Elements(), sameKinds)
-	case '{':
-		inB := make(map[string]Value)
-		for _, m := range b.Members() {
-			inB[m.Name] = m.Value
-		}
-		return !slices.ContainsFunc(a.Members(), func(m Member) bool { return !sameKinds(m.Value, inB[m.Name]) })
+		return !IsFloat(v) && string(v) != "-0"
 	}
 	return true
+}
+
+// Equal reports whether a and b are the same value, however they are written.
+// CouchDB tells 1 from 1.0, and so does Equal; 1.10 and 1.1 are one, and so are
+// objects whose members stand in another order. Absent values equal each other
+// alone.
+func Equal(a, b Value) bool {
+	switch {
+	case bytes.Equal(a, b):
+		return true
+	case a.Kind() != b.Kind():
+		return false
+	}
+	switch a.Kind() {
+	case '[':
+		return slices.EqualFunc(a.Elements(), b.Elements(), Equal)
+	case '{':
+		return equalMembers(a.Members(), b.Members())
+	case '0':
+		return IsFloat(a) == IsFloat(b) && bytes.Equal(Canonical(a), Canonical(b))
+	}
+	return bytes.Equal(Canonical(a), Canonical(b))
+}
+
+func equalMembers(a, b []Member) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	inB := make(map[string]Value, len(b))
+	for _, m := range b {
+		inB[m.Name] = m.Value
+	}
+	return !slices.ContainsFunc(a, func(m Member) bool { return !Equal(m.Value, inB[m.Name]) })
 }
 
 // Unchanged reports whether v is what base was, or what is left of it after a
@@ -61,7 +76,7 @@ func sameKinds(a, b Value) bool {
 // 12345678901234567891 becomes 12345678901234567000, 1.0 becomes 1 (I8). No
 // such client makes 1.0 of 1: that is a change.
 func Unchanged(base, v Value) bool {
-	return Equal(base, v) || base != nil && v != nil && hasNumber(base) && Equal(javaScript(base), v)
+	return Equal(base, v) || v != nil && mayRound(base) && Equal(javaScript(base), v)
 }
 
 // Restored returns v with each number that is just base's after a round trip
@@ -72,7 +87,7 @@ func Restored(base, v Value) Value {
 	switch {
 	case Unchanged(base, v):
 		return base
-	case !hasNumber(base) || base.Kind() != v.Kind():
+	case !mayRound(base) || base.Kind() != v.Kind():
 		return v
 	case v.Kind() == '{':
 		return restoredObject(base, v)
@@ -151,6 +166,9 @@ func Compare(a, b Value) int {
 
 // javaScript is the canonical form of what a JavaScript client makes of v.
 func javaScript(v Value) Value {
+	if isCanonical(v) && !mayRound(v) {
+		return v
+	}
 	c := jsontext.Value(bytes.Clone(v))
 	if err := c.Canonicalize(); err != nil {
 		return v
@@ -158,7 +176,25 @@ func javaScript(v Value) Value {
 	return Value(c)
 }
 
-func hasNumber(v Value) bool { return bytes.ContainsAny(v, "0123456789") }
+// mayRound reports whether v may hold a number that a JavaScript client writes
+// otherwise: a float, or more digits than a float64 is sure to keep.
+func mayRound(v Value) bool {
+	digits := 0
+	for _, c := range v {
+		switch {
+		case '0' <= c && c <= '9':
+			digits++
+		case digits > 0 && (c == '.' || c == 'e' || c == 'E'):
+			return true
+		default:
+			digits = 0
+		}
+		if digits > 15 {
+			return true
+		}
+	}
+	return false
+}
 
 // maxExponent bounds the work on numbers such as 1e999999999. CouchDB's
 // floats end at 1e308.

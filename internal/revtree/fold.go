@@ -57,11 +57,11 @@ func (t *Tree) Fold(heads []couchmend.Rev) Fold {
 // side is what was folded so far.
 type side struct {
 	contents Contents
-	heads    []couchmend.Rev // of which none contains another
+	heads    map[Mark]couchmend.Rev // of which none contains another
 }
 
 func (t *Tree) side(head couchmend.Rev) side {
-	return side{contents: maps.Clone(t.Contains(head)), heads: []couchmend.Rev{head}}
+	return side{contents: maps.Clone(t.Contains(head)), heads: map[Mark]couchmend.Rev{t.mark(head): head}}
 }
 
 // fold reports whether each step of the plan is certain.
@@ -76,15 +76,24 @@ func (t *Tree) fold(heads []couchmend.Rev, budget *int) (Fold, bool) {
 			continue
 		}
 		certain = certain && step.How != NoBase && step.How != TwoRoots
-		acc.heads = append(t.outside(acc.heads, t.Contains(head)), head)
+		for m := range t.Contains(head) {
+			delete(acc.heads, m)
+		}
+		acc.heads[t.mark(head)] = head
 		acc.contents.addAll(t.Contains(head))
 	}
 	return fold, certain && *budget >= 0
 }
 
-// outside returns those of heads that are not in contents.
-func (t *Tree) outside(heads []couchmend.Rev, contents Contents) []couchmend.Rev {
-	return slices.DeleteFunc(slices.Clone(heads), func(h couchmend.Rev) bool { return contents.Has(t.mark(h)) })
+// ahead reports whether contents hold all that was folded.
+func (s side) ahead(contents Contents) bool {
+	n := 0
+	for m := range contents {
+		if _, ok := s.heads[m]; ok {
+			n++
+		}
+	}
+	return n == len(s.heads)
 }
 
 func (t *Tree) join(acc side, head couchmend.Rev, budget *int) Step {
@@ -92,7 +101,7 @@ func (t *Tree) join(acc side, head couchmend.Rev, budget *int) Step {
 	if acc.contents.Has(t.mark(head)) {
 		return Step{Head: head, How: Contained}
 	}
-	if len(t.outside(acc.heads, contents)) == 0 {
+	if acc.ahead(contents) {
 		return Step{Head: head, How: Ahead}
 	}
 	from := t.sightFrom(head)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,8 +69,10 @@ func (s sight) choiceOf(text []byte) (decide.Choice, error) {
 			members = append(members, m)
 		}
 	}
-	choice.Body = []byte(jsondoc.Object(members))
-	return choice, nil
+	var body bytes.Buffer // an editor's line ends do not belong to the document
+	err = json.Compact(&body, jsondoc.Object(members))
+	choice.Body = body.Bytes()
+	return choice, err
 }
 
 // attachment reads one entry of _attachments: {"from": REV} takes that leaf's,

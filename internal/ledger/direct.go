@@ -111,7 +111,7 @@ func (l *Ledger) ask(ctx context.Context, kind string, q query) (page []message,
 	if err != nil {
 		return nil, false, err
 	}
-	defer sub.Unsubscribe()
+	defer func() { _ = sub.Unsubscribe() }()             // fails with the connection only
 	if err := sub.SetPendingLimits(-1, -1); err != nil { // bounded by the query
 		return nil, false, err
 	}

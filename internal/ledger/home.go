@@ -47,21 +47,25 @@ const (
 	// patience is how long to wait for a holder that is starting or leaving.
 	patience = 10 * time.Second
 	pollHome = 20 * time.Millisecond
+	// announced is how soon a process that took the lock says who it is.
+	announced = time.Second
 )
 
 var errLocked = errors.New("locked")
 
-// hold becomes the holder of c.Dir.
+// hold becomes the holder of c.Dir. A brief holder is waited for, and for a
+// moment any other: until it has written its own, the file tells of an earlier
+// one, or is not there.
 func hold(ctx context.Context, c Config, brief bool) (*home, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for {
+	for began := time.Now(); ; {
 		h, err := tryHold(c, brief)
 		if !errors.Is(err, errLocked) {
 			return h, err
 		}
 		holder := readAddress(c.Dir)
-		if !holder.Brief || !pause(ctx) {
+		if !holder.Brief && time.Since(began) > announced || !pause(ctx) {
 			return nil, fail("open state", couchmend.KindLocked, inUse(c.Dir, holder))
 		}
 	}

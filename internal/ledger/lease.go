@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/couchmend/couchmend"
@@ -21,7 +20,6 @@ type Lease struct {
 	ending  context.CancelFunc
 	ended   chan struct{} // the renewal has ended
 	lost    chan struct{}
-	once    sync.Once
 }
 
 // Lease takes the lease of that name for owner, whose name is for people. It
@@ -46,9 +44,13 @@ func (l *Ledger) Lease(ctx context.Context, name, owner string) (*Lease, error) 
 	case err != nil:
 		return nil, wrap("lease "+name, err)
 	}
-	renewing, cancel := context.WithCancel(l.closing)
+	renewing, cancel := context.WithCancel(context.WithoutCancel(ctx)) // a lease outlives the call that took it
 	s.ending = cancel
-	l.running.Go(func() { s.renew(renewing, asked) })
+	unhook := context.AfterFunc(l.closing, cancel) //nolint:contextcheck // nor the Ledger
+	l.running.Go(func() {
+		defer unhook()
+		s.renew(renewing, asked)
+	})
 	return s, nil
 }
 
@@ -76,7 +78,7 @@ func (s *Lease) renew(ctx context.Context, written time.Time) {
 	for {
 		select {
 		case <-ctx.Done():
-			s.giveBack()
+			s.giveBack(context.WithoutCancel(ctx))
 			return
 		case asked := <-tick.C:
 			asking, cancel := context.WithDeadline(ctx, written.Add(ttl))
@@ -96,8 +98,8 @@ func (s *Lease) renew(ctx context.Context, written time.Time) {
 
 // giveBack deletes the very message that is this lease, nobody else's. What
 // goes wrong here ends with the lease's time.
-func (s *Lease) giveBack() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.ledger.cfg.LeaseTTL)
+func (s *Lease) giveBack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.ledger.cfg.LeaseTTL)
 	defer cancel()
 	_ = s.ledger.streams[leases].DeleteMsg(ctx, s.seq)
 }

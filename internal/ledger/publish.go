@@ -33,10 +33,10 @@ func (l *Ledger) room(op string, size int) error {
 		return nil
 	}
 	free, err := freeBytes(l.cfg.Dir)
-	if err != nil || free >= minFree+int64(size) {
-		return nil // where the disk can't be asked, the write itself will tell
+	if err == nil && free < minFree+int64(size) { // where the disk can't be asked, the write itself will tell
+		return fail(op, couchmend.KindFull, fmt.Errorf("%d MB free under %s: %d MB are kept in reserve", free>>20, l.cfg.Dir, minFree>>20))
 	}
-	return fail(op, couchmend.KindFull, fmt.Errorf("%d MB free under %s: %d MB are kept in reserve", free>>20, l.cfg.Dir, minFree>>20))
+	return nil
 }
 
 // reason is wrap for writes: an embedded server whose disk is full does not

@@ -218,3 +218,14 @@ func TestTheHolderThatComesBackHasAllWorkInHandAtOnce(t *testing.T) {
 		t.Errorf("got %v", again)
 	}
 }
+
+func TestABoundThatWasChangedHoldsFromTheNextOpen(t *testing.T) {
+	c := ledger.Config{Dir: t.TempDir(), QueueLimit: 1}
+	l := open(t, c)
+	put(t, l, item("db", "a", 1))
+	_, err := l.Put(t.Context(), item("db", "b", 2))
+	wantError(t, err, ledger.ErrFull)
+	check(t, l.Close())
+	c.QueueLimit = 2
+	put(t, open(t, c), item("db", "b", 2))
+}

@@ -98,7 +98,6 @@ func (s *dbChanges) rows(since uint64, limit int, f func([]byte)) (last uint64, 
 	first, sent := since, 0
 	for {
 		buffer, ends = buffer[:0], ends[:0]
-		more := false
 		s.db.mu.RLock()
 		i := s.db.logIndex(since + 1)
 		for ; i < len(s.db.log) && len(ends) < min(limit, rowsAtOnce); i++ {
@@ -111,7 +110,8 @@ func (s *dbChanges) rows(since uint64, limit int, f func([]byte)) (last uint64, 
 		}
 		limit -= len(ends)
 		sent += len(ends)
-		if more = i < len(s.db.log) && limit > 0; !more {
+		more := i < len(s.db.log) && limit > 0
+		if !more {
 			pending = s.remaining(i)
 			if s.only != nil { // CouchDB does not take off what _doc_ids passed over
 				pending = s.remaining(s.db.logIndex(first+1)) - sent

@@ -189,7 +189,7 @@ func (c *call) fail(err *apiError) {
 	if err.status == http.StatusUnauthorized {
 		c.w.Header().Set("WWW-Authenticate", `Basic realm="server"`)
 	}
-	c.send(err.status, appendError([]byte{'{'}, err))
+	_ = c.send(err.status, appendError([]byte{'{'}, err))
 }
 
 // appendError ends an object with the members of an error.

@@ -32,7 +32,7 @@ func (c *call) replicate() *apiError {
 	}
 	ctx := c.r.Context()
 	if create, _ := v.get("create_target"); create.kind == 't' {
-		target.ask(ctx, http.MethodPut, "", nil, nil) // it may be there already
+		_ = target.ask(ctx, http.MethodPut, "", nil, nil) // it may be there already; else writing says so
 	}
 	ids, named := v.get("doc_ids")
 	job := job{source: source, target: target, only: ids.texts(), named: named}

@@ -50,7 +50,7 @@ func Listen(node *Node, address string) (*Server, error) {
 	s.http = &http.Server{Handler: node, ReadHeaderTimeout: time.Minute, ConnState: s.count}
 	go func() {
 		defer close(s.done)
-		s.http.Serve(listener)
+		_ = s.http.Serve(listener) // until Close
 	}()
 	return s, nil
 }

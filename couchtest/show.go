@@ -52,8 +52,10 @@ func (d *document) appendWinner(dst []byte, s showing) []byte {
 func appendHead(dst []byte, id string, n *node, rev *revision, s showing) []byte {
 	dst = append(dst, `{"_id":`...)
 	dst = appendString(dst, id)
-	dst = append(dst, `,"_rev":`...)
-	dst = appendString(dst, revText(n.gen, n.hash))
+	if n.hash != "" || n.gen > 0 {
+		dst = append(dst, `,"_rev":`...)
+		dst = appendString(dst, revText(n.gen, n.hash))
+	}
 	if len(rev.body) > 0 {
 		dst = append(dst, ',')
 		dst = append(dst, rev.body...)

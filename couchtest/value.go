@@ -29,7 +29,7 @@ func decode(text []byte) (value, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
 	v, err := read(dec)
 	if err != nil {
-		return value{}, fmt.Errorf("%w: %v", errJSON, err)
+		return value{}, fmt.Errorf("%w: %w", errJSON, err)
 	}
 	if _, err := dec.ReadToken(); err != io.EOF {
 		return value{}, fmt.Errorf("%w: more text after the value", errJSON)

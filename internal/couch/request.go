@@ -115,7 +115,9 @@ func (s *Server) send(ctx context.Context, c call) (*http.Response, error) {
 	if c.silence == 0 {
 		c.silence = s.timeout
 	}
-	ctx, watch := newWatch(ctx, c.silence)
+	// Where one connection fell silent, those that rest did so too: each would
+	// be found out by a request that waits in vain.
+	ctx, watch := newWatch(ctx, c.silence, s.client.CloseIdleConnections)
 	req, err := s.request(ctx, c, watch)
 	if err != nil {
 		watch.end()

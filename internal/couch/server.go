@@ -33,7 +33,8 @@ func (s *Server) Ping(ctx context.Context) (Welcome, error) {
 		Vendor  struct{ Name string }
 	}
 	err := s.json(ctx, c, &answer)
-	if couchmend.KindOf(err) == couchmend.KindServer {
+	switch couchmend.KindOf(err) {
+	case couchmend.KindServer, couchmend.KindNotFound, couchmend.KindRefused, couchmend.KindOther:
 		return Welcome{}, c.failed(couchmend.KindServer, fmt.Errorf("%s is not a CouchDB: %w", s.url, err))
 	}
 	if err != nil {

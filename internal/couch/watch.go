@@ -20,11 +20,13 @@ type watch struct {
 
 var errEnded = errors.New("request ended")
 
-// newWatch returns the context for one request. The watch runs from now on.
-func newWatch(parent context.Context, limit time.Duration) (context.Context, *watch) {
+// newWatch returns the context for one request. The watch runs from now on. It
+// calls silent when it ends the request.
+func newWatch(parent context.Context, limit time.Duration, silent func()) (context.Context, *watch) {
 	ctx, cancel := context.WithCancelCause(parent)
 	w := &watch{ctx: ctx, cancel: cancel, limit: limit}
 	w.timer = time.AfterFunc(limit, func() {
+		silent()
 		cancel(fmt.Errorf("no sign of life for %v", limit))
 	})
 	return ctx, w

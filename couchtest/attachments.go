@@ -121,15 +121,9 @@ func (c *call) attachment(db *DB, id, name string) *apiError {
 }
 
 func (c *call) getAttachment(db *DB, id, name string) *apiError {
-	db.mu.RLock()
-	n, err := c.find(db, id)
-	db.mu.RUnlock()
+	a, err := c.findAttachment(db, id, name)
 	if err != nil {
 		return err
-	}
-	a := n.rev.attachment(name)
-	if a == nil {
-		return errNoAtt
 	}
 	h := c.w.Header()
 	h.Set("Content-Type", a.contentType)
@@ -138,6 +132,20 @@ func (c *call) getAttachment(db *DB, id, name string) *apiError {
 	h.Set("Content-Length", strconv.Itoa(len(a.data)))
 	c.w.Write(a.data)
 	return nil
+}
+
+func (c *call) findAttachment(db *DB, id, name string) (*attachment, *apiError) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	n, err := c.find(db, id)
+	if err != nil {
+		return nil, err
+	}
+	a := n.rev.attachment(name)
+	if a == nil {
+		return nil, errNoAtt
+	}
+	return a, nil
 }
 
 // setAttachment writes a new revision with the attachment put or taken away:

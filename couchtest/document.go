@@ -1,6 +1,7 @@
 package couchtest
 
 import (
+	"bytes"
 	"cmp"
 	"math"
 	"net/http"
@@ -108,49 +109,40 @@ func (c *call) find(db *DB, id string) (*node, *apiError) {
 func (c *call) openRevs(db *DB, id string) ([]byte, *apiError) {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
-	d := db.docs[id]
-	list := c.query.Get("open_revs")
-	var found []*node
-	var missing []string
-	if list == "all" {
-		if d == nil {
-			return nil, errMissing
-		}
-		found = d.tree.regrown(db.revsLimit, newestFirst)
-	} else {
-		var err *apiError
-		if found, missing, err = d.selectRevs(list, c.flag("latest")); err != nil {
-			return nil, err
-		}
+	found, missing, err := c.selectRevs(db, db.docs[id])
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(found, func(a, b *node) int {
 		return cmp.Or(cmp.Compare(a.gen, b.gen), slices.Compare(a.path(math.MaxInt).hashes, b.path(math.MaxInt).hashes))
 	})
 	show := c.showing(db)
 	text := []byte{'['}
-	for i, n := range found {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = append(appendDoc(append(text, `{"ok":`...), id, n, show), '}')
+	for _, n := range slices.Compact(found) {
+		text = append(appendDoc(append(text, `{"ok":`...), id, n, show), "},"...)
 	}
-	for _, rev := range missing {
-		if len(text) > 1 {
-			text = append(text, ',')
-		}
-		text = append(appendString(append(text, `{"missing":`...), rev), '}')
+	slices.SortFunc(missing, revID.compare)
+	for _, r := range slices.Compact(missing) {
+		text = append(appendString(append(text, `{"missing":`...), revText(r.gen, r.hash)), "},"...)
 	}
-	return append(text, ']'), nil
+	return append(bytes.TrimSuffix(text, []byte{','}), ']'), nil
 }
 
-// selectRevs finds the revisions of a JSON list; with latest, the leaves that
-// grew from them.
-func (d *document) selectRevs(list string, latest bool) (found []*node, missing []string, err *apiError) {
-	v, jsonErr := decode([]byte(list))
-	if jsonErr != nil || v.kind != '[' {
+// selectRevs finds what open_revs asks for: all leaves, or the revisions of a
+// JSON list; with latest, the leaves that grew from these. d may be nil.
+func (c *call) selectRevs(db *DB, d *document) (found []*node, missing []revID, err *apiError) {
+	text := c.query.Get("open_revs")
+	if text == "all" {
+		if d == nil {
+			return nil, nil, errMissing
+		}
+		return d.tree.regrown(db.revsLimit, newestFirst), nil, nil
+	}
+	list, jsonErr := decode([]byte(text))
+	if jsonErr != nil || list.kind != '[' {
 		return nil, nil, errInvalid
 	}
-	for _, rev := range v.texts() {
+	for _, rev := range list.texts() {
 		gen, hash, err := parseRev(rev)
 		if err != nil {
 			return nil, nil, err
@@ -160,16 +152,15 @@ func (d *document) selectRevs(list string, latest bool) (found []*node, missing 
 			n = d.tree.get(gen, hash)
 		}
 		switch {
-		case n != nil && latest:
+		case n != nil && c.flag("latest"):
 			found = n.appendLeaves(found)
 		case n.stored() != nil:
 			found = append(found, n)
 		default:
-			missing = append(missing, revText(gen, hash))
+			missing = append(missing, revID{gen, hash})
 		}
 	}
-	slices.SortFunc(found, func(a, b *node) int { return cmp.Compare(a.gen, b.gen) })
-	return slices.CompactFunc(found, func(a, b *node) bool { return a == b }), missing, nil
+	return found, missing, nil
 }
 
 // putDoc answers PUT /{db}/{id}.

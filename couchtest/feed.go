@@ -74,14 +74,12 @@ func (c *call) feed(s source) (*feed, *apiError) {
 
 // run sends the feed until it ends.
 func (f *feed) run(c *call) *apiError {
-	var end <-chan time.Time
+	var end, beat <-chan time.Time
 	if f.heartbeat == 0 {
 		timer := time.NewTimer(f.timeout)
 		defer timer.Stop()
 		end = timer.C
-	}
-	var beat <-chan time.Time
-	if f.heartbeat > 0 && f.kind != "normal" {
+	} else {
 		ticker := time.NewTicker(f.heartbeat)
 		defer ticker.Stop()
 		beat = ticker.C
@@ -91,30 +89,47 @@ func (f *feed) run(c *call) *apiError {
 		news := f.source.news() // before reading, so that nothing is missed
 		pending := f.batch(c)
 		if f.finished() {
-			return f.finish(c, pending)
-		}
-		if err := http.NewResponseController(c.w).Flush(); err != nil {
+			f.finish(c, pending)
 			return nil
 		}
-	wait:
-		for {
-			select {
-			case <-news:
-				break wait
-			case <-beat:
-				c.w.Write([]byte{'\n'})
-				if err := http.NewResponseController(c.w).Flush(); err != nil {
-					return nil
-				}
-			case <-end:
-				return f.finish(c, pending)
-			case <-f.source.over():
-				return f.finish(c, pending)
-			case <-c.node.closed:
-				return nil
-			case <-c.r.Context().Done():
-				return nil
-			}
+		switch f.await(c, news, end, beat) {
+		case over:
+			f.finish(c, pending)
+			return nil
+		case cut:
+			return nil
+		}
+	}
+}
+
+// waking is why a feed stops waiting.
+type waking int
+
+const (
+	again waking = iota // there may be more rows
+	over                // there will be none, or the time is up
+	cut                 // the client or the node has gone
+)
+
+// await sends what there is, and heartbeats until something happens.
+func (f *feed) await(c *call, news <-chan struct{}, end, beat <-chan time.Time) waking {
+	for {
+		if err := http.NewResponseController(c.w).Flush(); err != nil {
+			return cut
+		}
+		select {
+		case <-news:
+			return again
+		case <-beat:
+			c.w.Write([]byte{'\n'})
+		case <-end:
+			return over
+		case <-f.source.over():
+			return over
+		case <-c.node.closed:
+			return cut
+		case <-c.r.Context().Done():
+			return cut
 		}
 	}
 }
@@ -167,7 +182,7 @@ func (f *feed) batch(c *call) (pending int) {
 }
 
 // finish says up to where the feed has come.
-func (f *feed) finish(c *call, pending int) *apiError {
+func (f *feed) finish(c *call, pending int) {
 	last := appendString(nil, f.source.id(f.since))
 	tail := ""
 	if pending >= 0 {
@@ -178,5 +193,4 @@ func (f *feed) finish(c *call, pending int) *apiError {
 		begin = `{"last_seq":`
 	}
 	c.w.Write([]byte(begin + string(last) + tail + "}\n"))
-	return nil
 }

@@ -32,7 +32,7 @@ type Node struct {
 
 	updates events
 	closed  chan struct{} // by Close
-	close   sync.Once
+	closing sync.Once
 	client  *http.Client // of _replicate
 }
 
@@ -77,7 +77,7 @@ func NewNode(options ...Option) *Node {
 // Close ends every feed and refuses requests from now on. Databases can still
 // be read and written from Go.
 func (n *Node) Close() {
-	n.close.Do(func() { close(n.closed) })
+	n.closing.Do(func() { close(n.closed) })
 	n.client.CloseIdleConnections()
 }
 

@@ -146,10 +146,6 @@ var excuses = map[string][]excuse{
 			"a partial index holds exactly the conflicted documents",
 			"a JavaScript view sees _conflicts",
 		}},
-		{"two corners of CouchDB that couchmend does not touch", []string{
-			"a document created again with attachments has an id that counts them and does not look at them",
-			"a stub for a document that is not there is 412 whatever the _rev",
-		}},
 		{"it knows no selectors", []string{
 			"a selector on _conflicts finds conflicts in _changes only with conflicts=true",
 		}},

@@ -23,7 +23,7 @@ func TestARunThatIsKilledAgainAndAgainEndsAsOneThatIsNot(t *testing.T) {
 // started anew, until it is let run to its end. With forget, each starts
 // without what the one before it knew.
 func killAgainAndAgain(t *testing.T, s server, forget bool) {
-	g := generated(t, 600)
+	g := generated(t, 1000)
 	calm := s.load(t, g)
 	s.site(t, conflictgen.PolicyYAML()).once(t, calm)
 
@@ -35,14 +35,16 @@ func killAgainAndAgain(t *testing.T, s server, forget bool) {
 	})
 	here := p.site(t, conflictgen.PolicyYAML())
 	killed, writes := 0, 0
-	for range number(t, "COUCHMEND_E2E_KILLS", 6) {
+	kills := number(t, "COUCHMEND_E2E_KILLS", 6)
+	for killed < kills {
 		if forget {
 			_ = os.RemoveAll(here.state())
 		}
 		before := p.count("POST _bulk_docs")
-		if k.murder(t, here, db) {
-			killed++
+		if !k.murder(t, here, db, killed%3 == 2) {
+			break // it was done
 		}
+		killed++
 		writes += min(1, p.count("POST _bulk_docs")-before)
 	}
 	if forget {
@@ -50,8 +52,8 @@ func killAgainAndAgain(t *testing.T, s server, forget bool) {
 	}
 	here.once(t, db)
 	t.Logf("killed %d times, %d of them when it had begun to write", killed, writes)
-	if killed < 3 || writes < 2 {
-		t.Error("it was killed too seldom, or too early")
+	if killed < kills/2 || writes < kills/4 {
+		t.Error("it was killed too seldom, or too early: give it more documents")
 	}
 	watch.testify(t)
 	s.check(t, db, g, here)
@@ -61,27 +63,29 @@ func killAgainAndAgain(t *testing.T, s server, forget bool) {
 // killer kills couchmend at a moment of one of its requests.
 type killer struct {
 	mu    sync.Mutex
-	left  int // moments until then; 0: not this time
+	from  string // the kind of request with which the count begins; "" is any
+	left  int    // moments until then; 0: not this time
 	delay time.Duration
 	kill  func() error
 }
 
-// Requests of a run before it writes, and how many a batch takes; about.
+// How many requests a run makes, about, before its first batch is done; and a
+// batch, from its first write to the next one's.
 const (
-	prologue = 8
-	perBatch = 6
+	perStart = 12
+	perBatch = 5
 )
 
 // murder runs couchmend and kills it. It reports whether it came to that:
-// couchmend may have been done before. Half of the moments are during the first
-// two batches, the other half before or later.
-func (k *killer) murder(t *testing.T, at site, db string) (killed bool) {
+// couchmend may have been done before. Early is from its first request on, else
+// it is from its first write on.
+func (k *killer) murder(t *testing.T, at site, db string, early bool) (killed bool) {
 	t.Helper()
 	p := at.launch(t, "run", "--once", "--db", db)
 	k.mu.Lock()
-	k.left = 1 + rand.IntN(int(moments)*(prologue+2*perBatch))
-	if rand.IntN(2) == 0 {
-		k.left = int(moments)*prologue + rand.IntN(int(moments)*2*perBatch)
+	k.from, k.left = "POST _bulk_docs", 1+rand.IntN(int(moments)*perBatch)
+	if early {
+		k.from, k.left = "", 1+rand.IntN(int(moments)*perStart)
 	}
 	k.delay = rand.N(10 * time.Millisecond)
 	k.kill = p.cmd.Process.Kill
@@ -100,12 +104,13 @@ func (k *killer) murder(t *testing.T, at site, db string) (killed bool) {
 	return false
 }
 
-func (k *killer) hear(moment, *exchange) {
+func (k *killer) hear(_ moment, x *exchange) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.left == 0 {
+	if k.left == 0 || k.from != "" && k.from != x.kind {
 		return
 	}
+	k.from = ""
 	if k.left--; k.left == 0 {
 		kill := k.kill
 		time.AfterFunc(k.delay, func() { _ = kill() })

@@ -159,6 +159,16 @@ func (s site) start(t *testing.T, args ...string) *process {
 	return p
 }
 
+// holdsState waits until p holds its site's state.
+func (p *process) holdsState(t *testing.T) {
+	t.Helper()
+	eventually(t, soon, "it holds its state", func() bool {
+		text, _ := os.ReadFile(filepath.Join(p.cmd.Dir, ".couchmend", "server.json"))
+		var holder struct{ PID, Port int }
+		return json.Unmarshal(text, &holder) == nil && holder.PID == p.cmd.Process.Pid && holder.Port > 0
+	})
+}
+
 // launch runs couchmend; whoever launches it must wait for its end.
 func (s site) launch(t *testing.T, args ...string) *process {
 	t.Helper()

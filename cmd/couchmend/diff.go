@@ -119,6 +119,9 @@ func printRows(a *app, sides []side, rows []fieldRow, all bool) error {
 		head = append(head, s.title())
 	}
 	t := a.table(a.stdout, head...)
+	for i := range sides {
+		t.give = append(t.give, i+1)
+	}
 	alike := 0
 	for _, row := range rows {
 		if !row.Differs {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -117,7 +118,7 @@ func newScanReport(a *app, cmd *scanCmd, bar *progress) *scanReport {
 	out := bar.out(a.stdout)
 	return &scanReport{
 		cmd: cmd, out: out,
-		table: a.table(out, "DB", "DOCUMENT", "LEAVES", "DEPTH", "AGE", "TYPE", "FIELDS", "OUTCOME", "RULE"),
+		table: a.table(out, "DB", "DOCUMENT", "LEAVES", "DEPTH", "AGE", "TYPE", "FIELDS", "OUTCOME", "RULE").cut(5, 6, 8),
 		summary: scanSummary{
 			Outcomes: map[couchmend.Outcome]int{}, Reasons: map[couchmend.Reason]int{},
 			Rules: map[string]int{}, Types: map[string]int{},
@@ -218,6 +219,9 @@ func (r *scanReport) end(a *app, cmd *scanCmd) error {
 	return nil
 }
 
+// maxCounts is how many counts a line shows.
+const maxCounts = 8
+
 // printCounts writes counts on one line, the largest first.
 func printCounts[K ~string](a *app, what string, counts map[K]int) {
 	keys := slices.SortedFunc(maps.Keys(counts), func(x, y K) int {
@@ -226,13 +230,13 @@ func printCounts[K ~string](a *app, what string, counts map[K]int) {
 		}
 		return strings.Compare(string(x), string(y))
 	})
-	words := make([]string, len(keys))
+	var words []string
 	for i, k := range keys {
-		name := clean(string(k))
-		if name == "" {
-			name = "(none)"
+		if i == maxCounts {
+			words = append(words, fmt.Sprintf("and %d more", len(keys)-i))
+			break
 		}
-		words[i] = fmt.Sprintf("%s %d", name, counts[k])
+		words = append(words, fmt.Sprintf("%s %d", cmp.Or(clean(string(k)), "(none)"), counts[k]))
 	}
 	if len(words) > 0 {
 		a.printf("  %-11s %s\n", what, strings.Join(words, ", "))

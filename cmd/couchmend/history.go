@@ -37,7 +37,7 @@ func (h *historyCmd) Run(a *app) error {
 		a.printf("The journal holds nothing about %s/%s.\n", clean(h.DB), clean(h.ID))
 		return nil
 	}
-	t := a.table(a.stdout, "TIME", "WHAT", "BY", "FROM", "WROTE", "RULE", "NOTE")
+	t := a.table(a.stdout, "TIME", "WHAT", "BY", "FROM", "WROTE", "RULE", "NOTE").cut(3, 5, 6)
 	for _, e := range entries {
 		from, wrote := "", ""
 		for i, leaf := range e.Leaves {

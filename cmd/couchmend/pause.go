@@ -101,7 +101,7 @@ func (p *pauseCmd) list(a *app) error {
 	if err != nil {
 		return err
 	}
-	t := a.table(a.stdout, "DATABASE", "SINCE", "BY", "ENDS", "REASON")
+	t := a.table(a.stdout, "DATABASE", "SINCE", "BY", "ENDS", "REASON").cut(4)
 	for _, pause := range pauses {
 		if !p.JSON {
 			t.add(databaseName(pause.DB), when(pause.Since), pause.By, pauseEnd(pause), pause.Reason)

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
 	"io"
+	"sync"
+	"time"
 
+	"github.com/couchmend/couchmend/mend"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 )
@@ -48,6 +52,35 @@ func (p *progress) set(done, total int64) {
 	if p.bar != nil {
 		p.bar.SetTotal(max(done+1, total), false) // never done by itself
 		p.bar.SetCurrent(done)
+	}
+}
+
+// followEvery is how often follow looks.
+const followEvery = 200 * time.Millisecond
+
+// follow shows how far the mending has come, of what is in the queue by then.
+// It takes the bar away when stop is called.
+func (p *progress) follow(c *mend.Couchmend) (stop func()) {
+	if p.bars == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	p.begin("conflicts")
+	group.Go(func() {
+		for ctx.Err() == nil {
+			if left, err := c.Ledger.Pending(ctx); err == nil {
+				stats := &c.Mender.Stats
+				done := stats.Resolved() + stats.Reviewed.Load() + stats.Quiet.Load()
+				p.set(done, done+int64(left))
+			}
+			wait(ctx, followEvery)
+		}
+	})
+	return func() {
+		cancel()
+		group.Wait()
+		p.close()
 	}
 }
 

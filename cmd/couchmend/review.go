@@ -55,7 +55,7 @@ const listPage = 250
 
 // Run lists the review queue.
 func (r *reviewListCmd) Run(a *app) error {
-	t := a.table(a.stdout, "DB", "DOCUMENT", "REASON", "SINCE", "LEAVES", "RULE", "WHY")
+	t := a.table(a.stdout, "DB", "DOCUMENT", "REASON", "SINCE", "LEAVES", "RULE", "WHY").cut(5, 6)
 	n, dismissed := 0, 0
 	err := r.state(a, func(l *ledger.Ledger) error {
 		return r.cases(a, l, ledger.Filter{Reason: r.Reason}, func(waits ledger.Case) error {

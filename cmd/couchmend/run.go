@@ -17,16 +17,26 @@ type runCmd struct {
 
 // Run follows and mends.
 func (r *runCmd) Run(a *app) error {
-	c, err := r.open(a, false)
+	bar := &progress{}
+	if r.Once {
+		bar = a.progress()
+		defer bar.close()
+	}
+	above := *a
+	above.stderr = bar.out(a.stderr) // log lines do not run into the bar
+	c, err := r.open(&above, false)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	started := time.Now()
 	if !r.Once {
 		return c.Run(a.ctx)
 	}
-	if err := c.Once(a.ctx); err != nil {
+	started := time.Now()
+	stop := bar.follow(c)
+	err = c.Once(a.ctx)
+	stop()
+	if err != nil {
 		return err
 	}
 	return r.summary(a, c, time.Since(started))

@@ -114,7 +114,7 @@ func (s sight) print(a *app) error {
 }
 
 func (s sight) printLeaves(a *app) error {
-	t := a.table(a.stdout, "LEAF", "IS", "BODY", "ATTACHMENTS")
+	t := a.table(a.stdout, "LEAF", "IS", "BODY", "ATTACHMENTS").cut(3)
 	for _, leaf := range s.leaves() {
 		t.add(leaf.Rev.String(), s.name(leaf.Rev), plural(len(leaf.Body), "byte"), attachmentNames(leaf))
 	}
@@ -188,7 +188,7 @@ func cleanLines(text string) string {
 
 // printOrigins tells of each field that differed where its value came from.
 func printOrigins(a *app, d couchmend.Decision) error {
-	t := a.table(a.stdout, "FIELD", "VALUE", "FROM", "WHY")
+	t := a.table(a.stdout, "FIELD", "VALUE", "FROM", "WHY").cut(1, 2, 3)
 	for _, o := range d.Fields {
 		t.add(cmp.Or(o.Path, "(the document)"), mergedValue(d, o), shortRevs(o.From), o.Why)
 	}

@@ -14,6 +14,7 @@ type table struct {
 	out    io.Writer
 	limit  int // columns of the terminal; 0: nothing is cut
 	head   []string
+	give   []int // columns that are cut before others: long text; not ids
 	rows   [][]string
 	widths []int
 	begun  bool
@@ -26,6 +27,13 @@ const (
 
 func (a *app) table(out io.Writer, head ...string) *table {
 	return &table{out: out, limit: a.width(), head: head, widths: make([]int, len(head))}
+}
+
+// cut names the columns that are cut before others where a row does not fit:
+// text that goes on and on, never what one wants to copy.
+func (t *table) cut(columns ...int) *table {
+	t.give = columns
+	return t
 }
 
 // add takes a row in. Cells may hold anything.
@@ -52,7 +60,7 @@ func (t *table) flush() error {
 			t.widths[i] = max(t.widths[i], runewidth.StringWidth(cell))
 		}
 	}
-	widths := fit(t.widths, t.limit)
+	widths := t.fit()
 	var b strings.Builder
 	for _, row := range rows {
 		var line strings.Builder
@@ -69,25 +77,32 @@ func (t *table) flush() error {
 	return err
 }
 
-// fit narrows the widest columns until a row fits into limit.
-func fit(widths []int, limit int) []int {
-	fitted := slices.Clone(widths)
-	total := len(columnGap) * (len(fitted) - 1)
-	for _, w := range fitted {
-		total += w
+// fit returns the widths with which a row fits into the limit: it narrows the
+// widest of the columns that give way, and when these are narrow, of all.
+func (t *table) fit() []int {
+	widths := slices.Clone(t.widths)
+	if t.limit == 0 {
+		return widths
 	}
-	for limit > 0 && total > limit {
-		widest := 0
-		for i, w := range fitted {
-			if w > fitted[widest] {
-				widest = i
+	over := len(columnGap)*(len(widths)-1) - t.limit
+	all := make([]int, len(widths))
+	for i, w := range widths {
+		over += w
+		all[i] = i
+	}
+	for _, columns := range [][]int{t.give, all} {
+		for ; over > 0; over-- {
+			widest := -1
+			for _, i := range columns {
+				if widths[i] > minColumn && (widest < 0 || widths[i] > widths[widest]) {
+					widest = i
+				}
 			}
+			if widest < 0 {
+				break
+			}
+			widths[widest]--
 		}
-		if fitted[widest] <= minColumn {
-			break
-		}
-		fitted[widest]--
-		total--
 	}
-	return fitted
+	return widths
 }

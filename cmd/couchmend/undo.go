@@ -50,7 +50,7 @@ func (u *undoCmd) Run(a *app) error {
 func printPlan(a *app, plan mender.Undone) error {
 	e := plan.Entry
 	a.printf("The %s by %s of %s: %s\n\n", e.Kind, clean(e.By), when(e.Time), verdict(e.Decision))
-	t := a.table(a.stdout, "RESTORED", "FROM", "BODY")
+	t := a.table(a.stdout, "RESTORED", "FROM", "BODY").cut(2)
 	for i, r := range plan.Restored {
 		from := ""
 		if len(plan.Restored) == len(e.Leaves) {

@@ -89,6 +89,7 @@ func TestFieldsMergeAgainstTheirBase(t *testing.T) {
 		{"sum", "n=sum", `{"n":10}`, `{"n":13}`, `{"n":8}`, `{"n":11}`},
 		{"sum of the same change twice", "n=sum", `{"n":10}`, `{"n":11}`, `{"n":11}`, `{"n":12}`},
 		{"sum is exact in decimal", "n=sum", `{"n":0.1}`, `{"n":0.3}`, `{"n":12345678901234567890.1}`, `{"n":12345678901234567890.3}`},
+		{"sum beyond what a float64 tells apart", "n=sum", `{"n":20000000000000000000}`, `{"n":20000000000000000001}`, `{"n":20000000000000000002}`, `{"n":20000000000000000003}`},
 		{"sum from nothing", "n=sum", `{}`, `{"n":2}`, `{"n":3}`, `{"n":5}`},
 		{"sum of a float and integers is a float", "n=sum", `{"n":1.0}`, `{"n":2}`, `{"n":3}`, `{"n":4.0}`},
 		{"sum beside a removal", "n=sum", `{"n":1}`, `{}`, `{"n":3}`, "review: overlap"},

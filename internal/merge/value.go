@@ -43,7 +43,9 @@ func (s *step) settled(base, a, b jsondoc.Value) bool {
 
 // since merges two values against what both grew from.
 func (s *step) since(path Path, strategy Strategy, base, a, b jsondoc.Value) jsondoc.Value {
-	base = exactly(base, a, b)
+	if strategy.Kind != Sum { // where each unit counts, a literal is what it says
+		base = exactly(base, a, b)
+	}
 	a, b = jsondoc.Restored(base, a), jsondoc.Restored(base, b)
 	unchangedA, unchangedB := bytes.Equal(base, a), bytes.Equal(base, b)
 	switch {

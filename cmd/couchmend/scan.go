@@ -137,11 +137,11 @@ func (s *scan) page(ctx context.Context, c *mend.Couchmend, db string) (full boo
 			}
 		}
 	}
-	s.rows += int64(n)
 	s.report.summary.Documents += int64(n)
-	if full, err = s.preview(ctx, c, db, items); err != nil || full {
+	if full, err = s.preview(ctx, c, db, items, int64(n)); err != nil || full {
 		return full, err
 	}
+	s.rows += int64(n)
 	s.bar.set(s.rows, s.total)
 	if n < scanRows {
 		s.left, s.since, s.rows, s.total = s.left[1:], "", 0, 0
@@ -152,8 +152,10 @@ func (s *scan) page(ctx context.Context, c *mend.Couchmend, db string) (full boo
 // previewed is how many documents are decided at a time.
 const previewed = 250
 
-func (s *scan) preview(ctx context.Context, c *mend.Couchmend, db string, items []ledger.Item) (full bool, err error) {
-	for batch := range slices.Chunk(items, previewed) {
+// preview reports the conflicts among items, which a page of so many rows named.
+func (s *scan) preview(ctx context.Context, c *mend.Couchmend, db string, items []ledger.Item, rows int64) (full bool, err error) {
+	for i, batch := range slices.Collect(slices.Chunk(items, previewed)) {
+		s.bar.set(s.rows+rows*int64(i*previewed)/int64(len(items)), s.total)
 		ids := make([]string, len(batch))
 		for i, item := range batch {
 			ids[i] = item.ID

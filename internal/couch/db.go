@@ -17,10 +17,16 @@ import (
 type DB struct {
 	server *Server
 	name   string
+	gate   func() error
 }
 
 // DB names a database, which need not exist. No request is made.
 func (s *Server) DB(name string) *DB { return &DB{server: s, name: name} }
+
+// Gated returns the database with a gate before its writes: each request of a
+// Write, repetitions included, is made only while gate returns nil. Write
+// returns the gate's error otherwise.
+func (db *DB) Gated(gate func() error) *DB { return &DB{server: db.server, name: db.name, gate: gate} }
 
 // Name is the database's name.
 func (db *DB) Name() string { return db.name }

@@ -103,7 +103,13 @@ func (s *Server) refused(c call, resp *http.Response) error {
 		r.Name = http.StatusText(resp.StatusCode)
 		r.Reason = string(bytes.ToValidUTF8(text[:min(len(text), 200)], nil))
 	}
-	return c.failed(statusKind(r), r)
+	kind := statusKind(r)
+	if kind == couchmend.KindNotFound && told.Error == "" {
+		// A proxy whose CouchDB is restarting says 404, too. That the database
+		// is gone is believed of CouchDB's own words only.
+		kind = couchmend.KindServer
+	}
+	return c.failed(kind, r)
 }
 
 func isHTML(resp *http.Response, text []byte) bool {

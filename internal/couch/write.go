@@ -206,6 +206,11 @@ func (b *batch) settle(documents []document, rows []docsRow) bool {
 // failed.
 func (b *batch) send(ctx context.Context, documents []document) ([]docsRow, error) {
 	for try := 1; ; try++ {
+		if b.db.gate != nil {
+			if err := b.db.gate(); err != nil {
+				return nil, err
+			}
+		}
 		rows, err := b.sendOnce(ctx, documents)
 		kind := couchmend.KindOf(err)
 		unknown := kind == couchmend.KindUnreachable || kind == couchmend.KindServer

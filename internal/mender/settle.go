@@ -208,8 +208,10 @@ func (m *Mender) report(j *job) {
 		if j.err != nil {
 			level = slog.LevelWarn
 		}
-	case failed, away:
+	case failed:
 		level, status = slog.LevelWarn, "error"
+	case away: // said once, of the whole batch
+		level, status = slog.LevelDebug, "error"
 	default:
 		level, status = slog.LevelDebug, "skipped"
 	}

@@ -56,8 +56,9 @@ func TestADatabaseThatAppearsIsFollowedAndOneThatGoesIsMissedByNobody(t *testing
 	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		first := s.newDB(t)
-		second := s.newName(t)
-		p := s.site(t, records).start(t, "run", "--db", "couchmend-e2e-*")
+		second := first + "-too"
+		t.Cleanup(func() { s.ask(t, http.MethodDelete, "/"+second, nil, nil) })
+		p := s.site(t, records).start(t, "run", "--db", first+"*")
 		s.conflict(t, first, "one")
 		eventually(t, soon, "the first is followed", func() bool { return s.merged(t, first, "one") })
 		s.must(t, http.MethodDelete, "/"+first, nil, nil)

@@ -3,8 +3,8 @@
 // A Node answers HTTP as CouchDB 3.5 does where replication and conflicts are
 // concerned: revision trees with stemming, the same revision ids as a real
 // server for the same bodies, changes feeds, attachments with their stubs,
-// logins, replication. It is for tests of programs that live on what CouchDB
-// does with conflicts. Views, Mango queries and clusters are left out.
+// validation, logins, replication. It is for tests of programs that live on
+// what CouchDB does with conflicts.
 //
 //	node := couchtest.NewNode()
 //	server := couchtest.NewServer(t, node)
@@ -17,4 +17,10 @@
 // What a test needs beyond HTTP is Go: DB.Put writes a revision with its path,
 // DB.Leaves shows all leaves, Replicate copies one database to another, wholly
 // or in part, and Node.Inject lets requests fail as they do in the wild.
+//
+// What it answers is compared with a real CouchDB: recordings in testdata are
+// replayed by its tests, and where COUCHMEND_TEST_COUCHDB names a server,
+// random writes are sent to both. Left out are views, Mango, filters other
+// than _doc_ids, multipart answers, purging, continuous replication, and all
+// that several copies of a database do to each other.
 package couchtest

@@ -12,7 +12,8 @@ import (
 // Fault does nothing to every request. A request meets the first fault that
 // matches it. Fields may be combined: a delayed answer can be truncated.
 type Fault struct {
-	// Match picks requests; nil picks all. It must not read the body.
+	// Match picks requests; nil picks all. It is asked about one request at a
+	// time and must neither read the body nor call the node's methods.
 	Match func(*http.Request) bool
 	// Times is how many requests meet the fault; 0 is no limit.
 	Times int
@@ -30,7 +31,7 @@ type Fault struct {
 	// RowError refuses single rows of _bulk_docs, which is the only kind of
 	// request that meets a fault with it: with the error that it names, or
 	// not, if that is "". rev is the row's revision under new_edits=false, else
-	// the one it replaces.
+	// the one it replaces. It must not call the database's methods.
 	RowError func(id string, rev couchmend.Rev) (errorName, reason string)
 }
 

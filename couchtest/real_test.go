@@ -86,7 +86,7 @@ func TestEdgesAreAsARealCouchDBHasThem(t *testing.T) {
 
 // readScripts reads lines "METHOD path body". A line that begins with # names
 // the script that follows, with a database of its own.
-func readScripts(t *testing.T, file string) []transcript {
+func readScripts(t testing.TB, file string) []transcript {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -112,14 +112,18 @@ func (d document) revision(ctx context.Context, c *mend.Couchmend, seen sight, t
 	return body, nil
 }
 
+// maxSides is how many revisions are put beside each other for a person.
+const maxSides = 12
+
 // printRows shows a comparison to a person.
 func printRows(a *app, sides []side, rows []fieldRow, all bool) error {
+	shown := min(len(sides), maxSides)
 	head := []string{"FIELD"}
-	for _, s := range sides {
+	for _, s := range sides[:shown] {
 		head = append(head, s.title())
 	}
 	t := a.table(a.stdout, head...)
-	for i := range sides {
+	for i := range shown {
 		t.give = append(t.give, i+1)
 	}
 	alike := 0
@@ -131,7 +135,7 @@ func printRows(a *app, sides []side, rows []fieldRow, all bool) error {
 			}
 		}
 		cells := []string{row.Path}
-		for _, v := range row.Values {
+		for _, v := range row.Values[:shown] {
 			if v == nil {
 				v = []byte("-")
 			}
@@ -141,6 +145,9 @@ func printRows(a *app, sides []side, rows []fieldRow, all bool) error {
 	}
 	if err := t.flush(); err != nil {
 		return err
+	}
+	if shown < len(sides) {
+		a.printf("%d sides more: --json has them all, and two revisions can be named.\n", len(sides)-shown)
 	}
 	switch {
 	case alike == len(rows):

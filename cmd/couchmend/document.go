@@ -36,6 +36,7 @@ func (p person) name() string {
 // sight is a document as it was shown.
 type sight struct {
 	conflict couchmend.Conflict
+	tree     *grove
 	decision couchmend.Decision // what the policy makes of it
 	waits    *ledger.Case       // nil: it is not in review
 	last     *ledger.Entry      // the journal's newest; nil: none
@@ -48,6 +49,7 @@ func (d document) look(a *app, c *mend.Couchmend) (sight, error) {
 	if s.conflict, s.decision, err = c.Mender.Look(a.ctx, d.DB, d.ID); err != nil {
 		return s, err
 	}
+	s.tree = plant(s.conflict)
 	waits, found, err := c.Ledger.Case(a.ctx, d.DB, d.ID)
 	if err != nil {
 		return s, err
@@ -77,7 +79,7 @@ func (s sight) name(r couchmend.Rev) string {
 	for i, leaf := range s.leaves() {
 		switch {
 		case leaf.Rev != r:
-		case leaf.Deleted && plant(s.conflict).isBurial(leaf):
+		case leaf.Deleted && s.tree.isBurial(leaf):
 			return "buried"
 		case leaf.Deleted:
 			return "deleted"
@@ -97,8 +99,7 @@ func (s sight) name(r couchmend.Rev) string {
 // it, among the revisions of the tree that are not marks.
 func (s sight) revision(text string) (couchmend.Rev, error) {
 	var found []couchmend.Rev
-	tree := plant(s.conflict)
-	for r := range tree.twigs {
+	for r := range s.tree.twigs {
 		if r.String() == strings.ToLower(text) || r.String() == text {
 			return r, nil
 		}

@@ -118,7 +118,7 @@ func hint(err error) string {
 	case couchmend.KindAuth:
 		return "Check the user and the password. couchmend stops at the first refusal: CouchDB locks an account for five minutes after five."
 	case couchmend.KindUnreachable:
-		return "Is the server running, and is this its address? See --couchdb, COUCHDB_URL, or couchdb: {url: …} in the policy file."
+		return "Is the server running, and is this its address?"
 	case couchmend.KindLocked:
 		return "Use another --state directory, or stop the other process."
 	case couchmend.KindFull:

@@ -90,15 +90,21 @@ func (a *app) confirm(w writing, question string) (bool, error) {
 		return false, usage(errUnasked)
 	}
 	fmt.Fprint(a.stderr, question+" [y/N] ")
-	answer, err := bufio.NewReader(a.stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
+	answers := make(chan string, 1)
+	go func() { // nothing interrupts a read from a terminal: it ends with the process
+		line, _ := bufio.NewReader(a.stdin).ReadString('\n') // no answer is a no
+		answers <- line
+	}()
+	select {
+	case <-a.ctx.Done():
+		return false, errDeclined
+	case answer := <-answers:
+		switch strings.ToLower(strings.TrimSpace(answer)) {
+		case "y", "yes":
+			return true, nil
+		}
+		return false, errDeclined
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return true, nil
-	}
-	return false, errDeclined
 }
 
 // when writes a moment for people, in their own time zone.

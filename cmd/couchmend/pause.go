@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/couchmend/couchmend/internal/ledger"
@@ -32,6 +33,9 @@ func (p *pauseCmd) Run(a *app) error {
 	}
 	if p.Reason == "" {
 		return usage(errors.New("say why: --reason TEXT"))
+	}
+	if strings.ContainsAny(p.DB, `*?[`) {
+		return usage(errors.New("a pause is of one database or, if none is named, of all: it takes no glob"))
 	}
 	until, err := p.until(time.Now())
 	if err != nil {

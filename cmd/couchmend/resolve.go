@@ -122,15 +122,15 @@ func (r *resolveCmd) sameLeaves(seen sight) error {
 	if len(r.Leaves) == 0 {
 		return nil
 	}
-	shown := couchmend.Conflict{DB: r.DB, ID: r.ID}
+	var shown []couchmend.Rev
 	for _, text := range r.Leaves {
 		rev, err := couchmend.ParseRev(text)
 		if err != nil {
 			return usage(fmt.Errorf("--leaves: %w", err))
 		}
-		shown.Leaves = append(shown.Leaves, couchmend.Revision{Rev: rev})
+		shown = append(shown, rev)
 	}
-	return mender.Moved(shown, seen.leaves())
+	return mender.Moved(withLeaves(r.document, shown), seen.leaves())
 }
 
 // start is the document that editing starts from.

@@ -168,11 +168,16 @@ func (d document) unchangedCase(a *app, c *mend.Couchmend) (ledger.Case, error) 
 	if err != nil {
 		return waits, err
 	}
-	about := couchmend.Conflict{DB: d.DB, ID: d.ID}
-	for _, rev := range waits.Leaves {
-		about.Leaves = append(about.Leaves, couchmend.Revision{Rev: rev})
+	return waits, mender.Moved(withLeaves(d, waits.Leaves), leaves)
+}
+
+// withLeaves is a conflict of which just the leaves' ids are known.
+func withLeaves(d document, revs []couchmend.Rev) couchmend.Conflict {
+	c := couchmend.Conflict{DB: d.DB, ID: d.ID}
+	for _, rev := range revs {
+		c.Leaves = append(c.Leaves, couchmend.Revision{Rev: rev})
 	}
-	return waits, mender.Moved(about, leaves)
+	return c
 }
 
 func notInReview(d document) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/couchmend/couchmend/internal/decide"
 	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/ledger"
+	"github.com/couchmend/couchmend/internal/mender"
 	"github.com/couchmend/couchmend/internal/merge"
 	"github.com/couchmend/couchmend/mend"
 )
@@ -94,7 +95,7 @@ func slimEntry(e ledger.Entry) ledger.Entry {
 // print shows a document to a person.
 func (s sight) print(a *app) error {
 	a.printf("%s/%s: %s\n\n", clean(s.conflict.DB), clean(s.conflict.ID), s.state())
-	if err := plant(s.conflict).draw(a.stdout); err != nil {
+	if err := s.tree.draw(a.stdout); err != nil {
 		return err
 	}
 	a.printf("\n")
@@ -137,9 +138,17 @@ func (s sight) printCase(a *app) {
 	for _, sentence := range s.waits.Evidence {
 		a.printf("  %s\n", clean(sentence))
 	}
+	if s.moved() {
+		a.printf("  the document has changed since\n")
+	}
 	if s.waits.Dismissed {
 		a.printf("  dismissed by %s: it stays as it is until the document changes\n", clean(s.waits.By))
 	}
+}
+
+// moved reports whether a case is about other leaves than the document has.
+func (s sight) moved() bool {
+	return mender.Moved(withLeaves(document{}, s.waits.Leaves), s.leaves()) != nil
 }
 
 // printLast tells how a document that is not in conflict came to its body.

@@ -19,6 +19,7 @@ type twig struct {
 	parent   *twig
 	children []*twig
 	leaf     *couchmend.Revision // nil where others grew from it
+	top      couchmend.Revision  // see best
 }
 
 // grove is what is drawn: usually one tree, several where roots differ.
@@ -100,19 +101,21 @@ func (g *grove) order(a, b *twig) int {
 	return y.Rev.Compare(x.Rev)
 }
 
-// best is the leaf above t that CouchDB would choose.
+// best is the leaf above t that CouchDB would choose. It is remembered.
 func (t *twig) best() couchmend.Revision {
-	var best couchmend.Revision
+	if t.top.Path != nil {
+		return t.top
+	}
 	if t.leaf != nil {
-		best = *t.leaf
+		t.top = *t.leaf
 	}
 	for _, child := range t.children {
 		b := child.best()
-		if best.Path == nil || best.Deleted && !b.Deleted || best.Deleted == b.Deleted && b.Rev.Compare(best.Rev) > 0 {
-			best = b
+		if t.top.Path == nil || t.top.Deleted && !b.Deleted || t.top.Deleted == b.Deleted && b.Rev.Compare(t.top.Rev) > 0 {
+			t.top = b
 		}
 	}
-	return best
+	return t.top
 }
 
 func (g *grove) findBuried() {

@@ -129,7 +129,8 @@ func TestDepthCountsEditsSinceTheLeavesParted(t *testing.T) {
 }
 
 func TestARevisionMayBeGivenByItsBeginning(t *testing.T) {
-	s := sight{conflict: conflict("2-abcd 1-a", "2-abff 1-a")}
+	c := conflict("2-abcd 1-a", "2-abff 1-a")
+	s := sight{conflict: c, tree: plant(c)}
 	for text, want := range map[string]string{"2-abc": "2-abcd", "1-a": "1-a", "2-abff": "2-abff"} {
 		if got, err := s.revision(text); err != nil || got.String() != want {
 			t.Errorf("%s: %s, %v; want %s", text, got, err, want)

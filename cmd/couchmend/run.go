@@ -11,12 +11,16 @@ import (
 type runCmd struct {
 	connection
 	Once    bool `help:"Catch up with what there is now, and leave. Exit code 2: something is in review."`
+	DryRun  bool `short:"n" help:"Show what would be done, as scan does, and do nothing."`
 	Workers int  `default:"2" help:"How many batches are mended side by side."`
 	JSON    bool `name:"json" help:"With --once: print what was done as JSON."`
 }
 
 // Run follows and mends.
 func (r *runCmd) Run(a *app) error {
+	if r.DryRun {
+		return (&scanCmd{connection: r.connection, JSON: r.JSON}).Run(a)
+	}
 	bar := &progress{}
 	if r.Once {
 		bar = a.progress()

@@ -27,11 +27,11 @@ const DeepLeaves = 4
 // Bases returns the ancestors whose bodies a decision on c needs, beside those
 // that c has: to be read, where they can be had, into c.Bases.
 func Bases(c couchmend.Conflict) []couchmend.Rev {
+	c, tree := grown(c)
 	if len(c.Leaves) < 2 || isDesign(c.ID) {
 		return nil
 	}
-	c = inOrder(c)
-	tree, known := treeOf(c), bodies(c)
+	known := bodies(c)
 	return slices.DeleteFunc(tree.Fold(revs(uncontained(tree, c.Leaves))).Bases(), func(r couchmend.Rev) bool {
 		return known[r].Body != nil
 	})
@@ -62,9 +62,8 @@ func sameAttachments(a, b couchmend.Revision) bool {
 // Decide says what becomes of a conflict. The order in which c lists leaves
 // does not matter.
 func Decide(rules Rules, c couchmend.Conflict) couchmend.Decision {
-	c = inOrder(c)
+	c, tree := grown(c)
 	d := couchmend.Decision{Outcome: couchmend.Nothing, Deep: len(c.Leaves) > DeepLeaves}
-	tree := treeOf(c)
 	switch {
 	case isDesign(c.ID) && len(c.Leaves) > 1:
 		return review(d, couchmend.ReasonDesignDoc, "design documents are code: they are reported, never merged")
@@ -152,12 +151,19 @@ func bodies(c couchmend.Conflict) map[couchmend.Rev]couchmend.Revision {
 	return known
 }
 
-// inOrder returns c with its leaves in CouchDB's order.
-func inOrder(c couchmend.Conflict) couchmend.Conflict {
-	c.Leaves, c.Dead = slices.Clone(c.Leaves), slices.Clone(c.Dead)
-	revtree.WinnerFirst(c.Leaves)
-	revtree.WinnerFirst(c.Dead)
-	return c
+// grown returns the tree of c, and c with its leaves in CouchDB's order, each
+// once. What is listed as a leaf and is not, because a newer one grew from it
+// while they were read, is left out: its tombstone would look like a user's
+// deletion.
+func grown(c couchmend.Conflict) (couchmend.Conflict, *revtree.Tree) {
+	tree := treeOf(c)
+	prune := func(leaves []couchmend.Revision) []couchmend.Revision {
+		leaves = slices.DeleteFunc(slices.Clone(leaves), func(l couchmend.Revision) bool { return tree.Outgrown(l.Rev) })
+		revtree.WinnerFirst(leaves)
+		return slices.CompactFunc(leaves, func(a, b couchmend.Revision) bool { return a.Rev == b.Rev })
+	}
+	c.Leaves, c.Dead = prune(c.Leaves), prune(c.Dead)
+	return c, tree
 }
 
 // standsAlone reports whether a merge shows readers nothing but its winner.

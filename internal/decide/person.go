@@ -33,7 +33,7 @@ func Choose(rules Rules, c couchmend.Conflict, choice Choice) (couchmend.Decisio
 	if err != nil {
 		return couchmend.Decision{}, &couchmend.Error{Op: "resolve", DB: c.DB, ID: c.ID, Kind: couchmend.KindUsage, Err: fmt.Errorf("the merged document: %w", err)}
 	}
-	c = inOrder(c)
+	c, tree := grown(c)
 	leaves := c.Leaves
 	if len(leaves) == 0 {
 		leaves = c.Dead
@@ -47,7 +47,7 @@ func Choose(rules Rules, c couchmend.Conflict, choice Choice) (couchmend.Decisio
 	if rule != nil {
 		d.Rule = rule.Name
 	}
-	tree, stands := treeOf(c), leaves[0]
+	stands := leaves[0]
 	open, words := uncontained(tree, leaves), releases(rule, tree, c)
 	if m := newRevision(tree, c, open, body, choice.Attachments, words...); len(open) > 1 || len(words) > 0 || stands.Deleted || !standsAlone(m, stands) {
 		d.Outcome, d.Merge, stands = couchmend.Merge, &m, m
@@ -81,8 +81,7 @@ func releases(rule *merge.Rule, tree *revtree.Tree, c couchmend.Conflict) []revt
 // without a live leaf looks annihilated; so that nobody is asked about it, a
 // merge that says otherwise is written first, and buried with the rest.
 func ChooseDelete(c couchmend.Conflict, by string) couchmend.Decision {
-	c = inOrder(c)
-	tree := treeOf(c)
+	c, tree := grown(c)
 	d := couchmend.Decision{Outcome: couchmend.Delete, Bury: burials(nil, c.Leaves, couchmend.Revision{}), Evidence: []string{"deleted by " + by}}
 	var words []revtree.Mark
 	for _, tombstone := range c.Dead {

@@ -19,6 +19,7 @@ type Tree struct {
 	marks map[couchmend.Rev]Mark     // MarkOf, remembered
 	sets  map[couchmend.Rev]Contents // Contains, remembered
 	borne Contents                   // every mark in some leaf's path
+	inner map[couchmend.Rev]struct{} // every real revision below some leaf
 	words Contents                   // see isWord; nil until it is asked
 }
 
@@ -30,12 +31,16 @@ func New(leaves ...Path) *Tree {
 		marks: map[couchmend.Rev]Mark{},
 		sets:  map[couchmend.Rev]Contents{},
 		borne: Contents{},
+		inner: map[couchmend.Rev]struct{}{},
 	}
 	for _, path := range leaves {
 		for i, r := range path {
 			if m, ok := AsMark(r); ok && i > 0 {
 				t.borne[m] = struct{}{}
 				continue
+			}
+			if i > 0 {
+				t.inner[r] = struct{}{}
 			}
 			if known, ok := t.paths[r]; ok && len(known) >= len(path)-i {
 				break // and so are all below it
@@ -58,6 +63,12 @@ func (t *Tree) mark(r couchmend.Rev) Mark {
 
 // Bears reports whether some leaf's path holds a mark.
 func (t *Tree) Bears(m Mark) bool { return t.borne.Has(m) }
+
+// Outgrown reports whether some leaf grew from r, which then is no leaf.
+func (t *Tree) Outgrown(r couchmend.Rev) bool {
+	_, ok := t.inner[r]
+	return ok
+}
 
 // Path returns the longest known path of a revision of the tree.
 func (t *Tree) Path(r couchmend.Rev) Path { return t.paths[r] }

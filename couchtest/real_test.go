@@ -186,3 +186,32 @@ func randomBulk(r *rapid.T) string {
 	}
 	return fmt.Sprintf(`{"new_edits":%t,"docs":[%s]}`, !replicated, strings.Join(docs, ","))
 }
+
+// TestRealReplicatorMovesDataInAndOut lets CouchDB's own replicator pull from
+// the model and push into it. It fetches attachments as multipart only, so that
+// there are none.
+func TestRealReplicatorMovesDataInAndOut(t *testing.T) {
+	real := realURL(t)
+	s := NewServer(t, NewNode())
+	from, to := s.Node.CreateDB("from"), s.Node.CreateDB("to")
+	put(t, from, "conflict", "1-a 2-b", `{"x":1.0}`)
+	put(t, from, "conflict", "1-a 2-c 3-d", `{"x":12345678901234567890}`)
+	put(t, from, "dead", "1-a 2-b*", `{"why":"é"}`)
+	for i := range 300 {
+		put(t, from, fmt.Sprintf("more-%d", i), "1-a 2-b", `{}`)
+	}
+	name := fmt.Sprintf("couchtest-replica-%d", os.Getpid())
+	ask(t, "PUT", real+"/"+name, "")
+	defer ask(t, "DELETE", real+"/"+name, "")
+	for _, job := range []string{
+		fmt.Sprintf(`{"source":"%s/from","target":"%s/%s"}`, s.URL, real, name),
+		fmt.Sprintf(`{"source":"%s/%s","target":"%s/to"}`, real, name, s.URL),
+	} {
+		if status, answer := ask(t, "POST", real+"/_replicate", job); status != 200 {
+			t.Errorf("%d %s", status, answer)
+		}
+	}
+	if got, want := state(to), state(from); got != want {
+		t.Errorf("came back as\n%.2000s\nof\n%.2000s", got, want)
+	}
+}

@@ -47,10 +47,12 @@ type Path []string
 func (p Path) String() string {
 	escaped := make([]string, len(p))
 	for i, name := range p {
-		escaped[i] = strings.NewReplacer(`\`, `\\`, `.`, `\.`).Replace(name)
+		escaped[i] = escape.Replace(name)
 	}
 	return strings.Join(escaped, ".")
 }
+
+var escape = strings.NewReplacer(`\`, `\\`, `.`, `\.`)
 
 // ParsePath reads what String writes.
 func ParsePath(text string) Path {

@@ -3,22 +3,21 @@ package mender
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/couch"
+	"github.com/couchmend/couchmend/internal/decide"
 	"github.com/couchmend/couchmend/internal/ledger"
 )
 
-var (
-	errMissingLeaf = errors.New("a leaf that the feed named is not there")
-	errUnconfirmed = errors.New("too few copies of the database confirmed the merge")
-)
+var errBehind = errors.New("the winner is another one here: this copy of the database has not caught up")
 
-// carryOut writes what was decided: journal, merge, bury. An error is one of a
-// whole step; jobs that had not ended by then have no ending yet.
-func (m *Mender) carryOut(ctx context.Context, db *database, digest string, jobs []*job) error {
+// carryOut decides on loaded jobs and writes what was decided: journal, merge,
+// bury. An error is one of a whole step; jobs that had not ended by then have
+// no ending yet.
+func (b *batch) carryOut(ctx context.Context, jobs []*job) error {
+	inParallel(jobs, func(_ int, j *job) { b.decide(j) })
 	var writing []*job
 	for _, j := range jobs {
 		switch {
@@ -31,74 +30,137 @@ func (m *Mender) carryOut(ctx context.Context, db *database, digest string, jobs
 			writing = append(writing, j)
 		}
 	}
-	writing, err := m.stillCurrent(ctx, db, writing)
-	if err != nil || len(writing) == 0 {
-		return err
-	}
-	if m.stopIfPaused(db, writing) {
+	if len(writing) == 0 {
 		return nil
 	}
-	if err := m.journal(ctx, digest, writing); err != nil {
-		return err
-	}
-	if m.stopIfPaused(db, writing) {
+	err := b.write(ctx, writing)
+	if errors.Is(err, errPaused) {
+		// What was merged and not yet buried is contained in its winner:
+		// burying it is all that is left to do when the pause ends (I12).
+		for _, j := range writing {
+			if j.end == unfinished {
+				j.end = paused
+			}
+		}
 		return nil
 	}
-	merged, err := m.writeMerges(ctx, db, writing)
-	if err != nil || len(merged) == 0 || m.stopIfPaused(db, merged) {
-		return err
-	}
-	return m.writeTombstones(ctx, db, merged)
+	return err
 }
 
-// stopIfPaused ends jobs whose database was paused (I12). What was merged and
-// not yet buried is contained in its winner: burying it is all that is left to
-// do afterwards.
-func (m *Mender) stopIfPaused(db *database, jobs []*job) bool {
-	if !m.Ledger.Paused(db.Name()) {
-		return false
+func (b *batch) decide(j *job) {
+	if j.end == unfinished {
+		j.decision = decide.Decide(b.rules, j.conflict)
 	}
-	for _, j := range jobs {
-		j.end = paused
+}
+
+// write makes the decisions durable, then writes the merges, then buries (I1).
+func (b *batch) write(ctx context.Context, jobs []*job) error {
+	if b.Ledger.Paused(b.db.Name()) {
+		return errPaused
 	}
-	return true
+	jobs, err := b.stillCurrent(ctx, jobs)
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
+	if err := b.loadDoomed(ctx, jobs); err != nil {
+		return err
+	}
+	if err := b.journal(ctx, jobs); err != nil {
+		return err
+	}
+	merged, err := b.writeMerges(ctx, jobs)
+	if err != nil {
+		return err
+	}
+	if err := b.writeTombstones(ctx, merged); err != nil {
+		return err
+	}
+	for _, j := range merged {
+		if j.end == unfinished {
+			j.end = resolved
+			b.written++
+		}
+	}
+	return nil
 }
 
 // stillCurrent looks at the winners once more, right before writing: a
-// document that someone has saved since it was read is left to its next row.
-// Without this look nothing would be lost either (I3); readers would see the
-// merge without that save for a moment.
-func (m *Mender) stillCurrent(ctx context.Context, db *database, jobs []*job) ([]*job, error) {
-	if len(jobs) == 0 {
-		return nil, nil
-	}
+// document that someone has saved since it was read is left to its next row, or
+// read again where no row will come: where a person put it into the queue, and
+// where the winner is no news but an older one, on a copy of the database that
+// lags behind. Without this look nothing would be lost either (I3); readers
+// would see the merge without that save for a moment.
+func (b *batch) stillCurrent(ctx context.Context, jobs []*job) ([]*job, error) {
 	ids := make([]string, len(jobs))
 	for i, j := range jobs {
 		ids[i] = j.conflict.ID
 	}
-	winners, err := db.Winners(ctx, ids)
+	winners, err := b.db.Winners(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(jobs, func(j *job) bool {
-		if w := winners[j.conflict.ID]; w.Rev == j.conflict.Leaves[0].Rev && !w.Deleted {
+		w := winners[j.conflict.ID]
+		switch {
+		case !w.Deleted && w.Rev == j.conflict.Leaves[0].Rev:
 			return false
+		case !w.Deleted && j.decision.Merge != nil && w.Rev == j.decision.Merge.Rev:
+			// The very merge: this process wrote it before it failed, or
+			// another worker or site did (I4). The burials are left.
+			b.Stats.Overlapping.Add(1)
+			return false
+		case w.Missing || j.knows(w.Rev):
+			j.behind(w.Rev, errBehind)
+		case j.task.Since == "" && !j.reread:
+			j.end = again
+		default:
+			j.end = stale
 		}
-		j.end = stale
 		return true
 	}), nil
 }
 
+// knows reports whether a revision is among those that were read: a leaf, or
+// an ancestor of one.
+func (j *job) knows(rev couchmend.Rev) bool {
+	inPath := func(leaf couchmend.Revision) bool { return slices.Contains(leaf.Path, rev) }
+	return slices.ContainsFunc(j.conflict.Leaves, inPath) || slices.ContainsFunc(j.conflict.Dead, inPath)
+}
+
+// loadDoomed reads the attachments of documents that a deletion takes whole: no
+// leaf will be left that has them, and an undo needs them (I10).
+func (b *batch) loadDoomed(ctx context.Context, jobs []*job) error {
+	var doomed []*job
+	for _, j := range jobs {
+		if j.decision.Outcome != couchmend.Delete {
+			continue
+		}
+		j.contents = nil
+		for _, leaf := range j.conflict.Leaves {
+			if slices.ContainsFunc(leaf.Attachments, func(a couchmend.Attachment) bool { return a.Data == nil }) {
+				j.contents = append(j.contents, leaf.Rev)
+			}
+		}
+		if j.contents != nil {
+			doomed = append(doomed, j)
+		}
+	}
+	return b.loadContents(ctx, doomed)
+}
+
 // journal makes the losers' bodies and the decisions durable before anything is
 // buried (I1).
-func (m *Mender) journal(ctx context.Context, digest string, jobs []*job) error {
+func (b *batch) journal(ctx context.Context, jobs []*job) error {
 	entries := make([]ledger.Entry, len(jobs))
 	for i, j := range jobs {
 		entries[i] = entry(j.conflict, j.decision)
-		entries[i].Seq, entries[i].Trace, entries[i].Policy = j.task.Seq, j.task.Trace, digest
+		entries[i].Seq, entries[i].Trace, entries[i].Policy = j.task.Seq, j.task.Trace, b.digest
 		entries[i].By = "couchmend"
 	}
-	return m.Ledger.Append(ctx, entries...)
+	if err := b.Ledger.Append(ctx, entries...); err != nil {
+		return stateError{err}
+	}
+	return nil
 }
 
 func entry(c couchmend.Conflict, d couchmend.Decision) ledger.Entry {
@@ -126,7 +188,7 @@ func withoutData(r *couchmend.Revision) *couchmend.Revision {
 
 // writeMerges writes the merges and returns the jobs whose merge is confirmed,
 // or that need none.
-func (m *Mender) writeMerges(ctx context.Context, db *database, jobs []*job) ([]*job, error) {
+func (b *batch) writeMerges(ctx context.Context, jobs []*job) ([]*job, error) {
 	var writes []couch.Write
 	var owner []*job
 	for _, j := range jobs {
@@ -138,28 +200,31 @@ func (m *Mender) writeMerges(ctx context.Context, db *database, jobs []*job) ([]
 	if len(writes) == 0 {
 		return jobs, nil
 	}
-	written, err := db.Write(ctx, writes)
+	written, err := b.gated.Write(ctx, writes)
 	if err != nil {
 		return nil, err
 	}
-	var unknown error
+	if err := serverIll(written.Errs); err != nil {
+		return nil, err
+	}
 	for i, j := range owner {
-		switch err := written.Errs[i]; {
-		case err == nil && written.Accepted: // a quorum is missing (202): not confirmed, so nothing is buried
-			j.end, j.err = away, m.wrap(j, errUnconfirmed)
-			unknown = j.err
-		case err == nil:
-		case endingOf(err) == away:
-			j.end, j.err, unknown = away, err, err
-		default:
+		if err := written.Errs[i]; err != nil {
 			j.refused(couchmend.ReasonRefused, err)
 		}
 	}
-	confirmed := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.end != unfinished })
-	if len(confirmed) == 0 {
-		return nil, unknown
+	if written.Accepted { // a quorum is missing (202): not confirmed, so nothing is buried
+		return nil, &couchmend.Error{Op: "mend", DB: b.db.Name(), Kind: couchmend.KindUnreachable, Err: errUnconfirmed}
 	}
-	return confirmed, nil
+	return slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.end != unfinished }), nil
+}
+
+// serverIll returns an error where no revision was written, and the server's
+// own failure is why: that is not a refusal of each.
+func serverIll(errs []error) error {
+	if slices.ContainsFunc(errs, func(err error) bool { return couchmend.KindOf(err) != couchmend.KindServer }) {
+		return nil
+	}
+	return errs[0]
 }
 
 // maxBurials bounds the tombstones of one request.
@@ -168,60 +233,64 @@ const maxBurials = 1000
 // writeTombstones buries the losers of merges that are confirmed. On a cluster
 // each burial carries its merge once more, so that every copy that gets the
 // tombstone has the merge (I1).
-func (m *Mender) writeTombstones(ctx context.Context, db *database, jobs []*job) error {
+func (b *batch) writeTombstones(ctx context.Context, jobs []*job) error {
 	var writes []couch.Write
 	var owner []*job
 	flush := func() error {
-		written, err := db.Write(ctx, writes)
-		if err != nil {
-			return err
-		}
-		for i, j := range owner {
-			switch err := written.Errs[i]; {
-			case err == nil || j.end != unfinished:
-			case endingOf(err) == away:
-				j.end, j.err = away, err
-			case writes[i].Revision.Deleted:
-				j.refused(couchmend.ReasonNotBuried, err)
-			}
-		}
+		err := b.bury(ctx, writes, owner)
 		writes, owner = nil, nil
-		return nil
-	}
-	add := func(j *job, r couchmend.Revision) {
-		writes = append(writes, couch.Write{ID: j.conflict.ID, Revision: r})
-		owner = append(owner, j)
+		return err
 	}
 	for _, j := range jobs {
 		for piece := range slices.Chunk(j.decision.Bury, maxBurials) {
-			if len(writes) > 0 && len(writes)+len(piece) > maxBurials {
+			if len(writes)+len(piece) > maxBurials {
 				if err := flush(); err != nil {
 					return err
 				}
 			}
-			if db.clustered && j.decision.Merge != nil {
-				add(j, *j.decision.Merge)
+			if b.db.clustered && j.decision.Merge != nil {
+				writes, owner = append(writes, couch.Write{ID: j.conflict.ID, Revision: *j.decision.Merge}), append(owner, j)
 			}
 			for _, tombstone := range piece {
-				add(j, tombstone)
+				writes, owner = append(writes, couch.Write{ID: j.conflict.ID, Revision: tombstone}), append(owner, j)
 			}
 		}
-	}
-	if len(writes) == 0 {
-		return nil
 	}
 	return flush()
 }
 
-// refused ends a job whose merge or tombstone the server does not take: a
-// validation function, or a limit. A person has to look; it is not tried again
-// until the document changes.
-func (j *job) refused(reason couchmend.Reason, err error) {
-	j.end, j.err = inReview, err
-	j.decision.Reason = reason
-	j.decision.Evidence = append(j.decision.Evidence, err.Error())
+// bury writes one request's worth of tombstones.
+func (b *batch) bury(ctx context.Context, writes []couch.Write, owner []*job) error {
+	if len(writes) == 0 {
+		return nil
+	}
+	written, err := b.gated.Write(ctx, writes)
+	if err != nil {
+		return err
+	}
+	if err := serverIll(written.Errs); err != nil {
+		return err
+	}
+	for i, j := range owner {
+		if err := written.Errs[i]; err != nil && writes[i].Revision.Deleted {
+			j.refused(couchmend.ReasonNotBuried, err)
+		}
+	}
+	return nil
 }
 
-func (m *Mender) wrap(j *job, err error) error {
-	return &couchmend.Error{Op: "mend", DB: j.conflict.DB, ID: j.conflict.ID, Kind: couchmend.KindUnreachable, Err: fmt.Errorf("%w", err)}
+// refused ends a job whose merge or tombstone the server does not take: a
+// validation function, or a limit. A person has to look; it is not tried again
+// until the document changes. A failure of the server's own, with this document
+// and not with its neighbours, is tried again.
+func (j *job) refused(reason couchmend.Reason, err error) {
+	if j.end != unfinished {
+		return
+	}
+	if j.end, j.err = inReview, err; couchmend.KindOf(err) == couchmend.KindServer {
+		j.end = failed
+		return
+	}
+	j.decision.Reason = reason
+	j.decision.Evidence = append(j.decision.Evidence, err.Error())
 }

@@ -6,12 +6,9 @@ import (
 	"github.com/couchmend/couchmend"
 )
 
-const (
-	// maxGraves bounds the tombstones that are remembered, twice over.
-	maxGraves = 20_000
-	// maxGraveBody is the largest tombstone's body that is, in bytes.
-	maxGraveBody = 1 << 10
-)
+// maxGraves bounds the tombstones that are remembered, twice over: bytes, as
+// far as they can be told.
+const maxGraves = 16 << 20
 
 // graves remembers tombstoned leaves. The feed names them in every row of
 // their document, for ever and unmarked; a document that was often in conflict
@@ -20,6 +17,7 @@ const (
 type graves struct {
 	mu         sync.Mutex
 	young, old map[grave]couchmend.Revision
+	size       int // of young
 }
 
 type grave struct {
@@ -41,13 +39,29 @@ func (g *graves) find(c couchmend.Conflict, rev couchmend.Rev) (couchmend.Revisi
 }
 
 func (g *graves) keep(c couchmend.Conflict, r couchmend.Revision) {
-	if !r.Deleted || len(r.Body) > maxGraveBody {
+	const revSize = 64 // a Rev in memory, with its hash
+	size := len(c.ID) + len(r.Body) + revSize*len(r.Path)
+	if !r.Deleted || size > maxGraves/100 {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.young) >= maxGraves {
-		g.old, g.young = g.young, map[grave]couchmend.Revision{}
+	if g.size+size > maxGraves {
+		g.old, g.young, g.size = g.young, map[grave]couchmend.Revision{}, 0
 	}
 	g.young[grave{c.DB, c.ID, r.Rev}] = r
+	g.size += size
+}
+
+// forget drops the tombstones of a database.
+func (g *graves) forget(db string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, graves := range []map[grave]couchmend.Revision{g.young, g.old} {
+		for key := range graves {
+			if key.db == db {
+				delete(graves, key)
+			}
+		}
+	}
 }

@@ -11,109 +11,112 @@ import (
 	"github.com/couchmend/couchmend/internal/revtree"
 )
 
+var errMissingLeaf = errors.New("a leaf is not there: this copy of the database has not caught up")
+
 // load reads the leaves that the feed's rows named, then the bases, then the
 // attachments that differ: three requests at most. It stops early when
-// BatchBytes are in memory and returns how many of the jobs are loaded, at
-// least one.
-func (m *Mender) load(ctx context.Context, db *database, jobs []*job) (int, error) {
-	n, err := m.loadLeaves(ctx, db, jobs)
+// BatchBytes are in memory, or would be with the attachments, and returns how
+// many of the jobs are loaded, at least one. Those after are as they were.
+func (b *batch) load(ctx context.Context, jobs []*job) (int, error) {
+	read := b.loadNamed
+	if len(jobs[0].task.Leaves) == 0 {
+		read = b.loadUnnamed
+	}
+	n, err := read(ctx, jobs)
 	if err != nil {
 		return 0, err
 	}
-	jobs = jobs[:n]
-	if err := m.loadBases(ctx, db, jobs); err != nil {
+	for _, j := range jobs[:n] {
+		revtree.WinnerFirst(j.conflict.Leaves)
+		revtree.WinnerFirst(j.conflict.Dead)
+	}
+	n = b.fitting(jobs[:n])
+	for _, j := range jobs[n:] {
+		j.unload() // read again with the next piece
+	}
+	if err := b.loadBases(ctx, jobs[:n]); err != nil {
 		return 0, err
 	}
-	return n, m.loadContents(ctx, db, jobs)
+	return n, b.loadContents(ctx, jobs[:n])
 }
 
-func (m *Mender) loadLeaves(ctx context.Context, db *database, jobs []*job) (int, error) {
+// loadNamed reads the leaves of jobs whose tasks name them, as far as such jobs
+// go.
+func (b *batch) loadNamed(ctx context.Context, jobs []*job) (int, error) {
+	if unnamed := slices.IndexFunc(jobs, func(j *job) bool { return len(j.task.Leaves) == 0 }); unnamed > 0 {
+		jobs = jobs[:unnamed]
+	}
 	var want []couch.Want
-	var owner []*job
-	for _, j := range jobs {
-		j.conflict.RevsLimit = db.revsLimit
-		if len(j.task.Leaves) == 0 { // too many for a message
-			if err := m.loadAll(ctx, db, j); err != nil {
-				return 0, err
-			}
-		}
+	var owner []int
+	for at, j := range jobs {
+		j.conflict.RevsLimit = b.db.revsLimit
 		for _, rev := range j.task.Leaves {
-			if grave, ok := m.graves.find(j.conflict, rev); ok {
+			if grave, ok := b.graves.find(j.conflict, rev); ok {
 				j.conflict.Dead = append(j.conflict.Dead, grave)
 				continue
 			}
 			want = append(want, couch.Want{ID: j.conflict.ID, Rev: rev})
-			owner = append(owner, j)
+			owner = append(owner, at)
 		}
 	}
-	i, loaded, bytes := 0, 0, int64(0)
-	for got, err := range db.BulkGet(ctx, want, couch.Get{}) {
+	i, bytes := 0, int64(0)
+	for got, err := range b.db.BulkGet(ctx, want, couch.Get{}) {
 		if err != nil {
 			return 0, err
 		}
-		if i > 0 && owner[i] != owner[i-1] {
-			loaded++
-			if bytes > m.BatchBytes {
-				break
-			}
+		if bytes > b.BatchBytes && owner[i] != owner[i-1] {
+			return owner[i], nil
 		}
-		owner[i].add(got)
+		j := jobs[owner[i]]
+		j.add(got)
 		if got.Revision != nil {
-			m.graves.keep(owner[i].conflict, *got.Revision)
+			b.graves.keep(j.conflict, *got.Revision)
 			bytes += int64(len(got.Revision.Body))
 		}
 		i++
 	}
-	if i == len(want) {
-		loaded = len(jobs)
-	}
-	for _, j := range jobs[:loaded] {
-		if errors.Is(j.err, errMissingLeaf) {
-			if err := m.loadAll(ctx, db, j); err != nil {
+	return len(jobs), nil
+}
+
+// loadUnnamed reads the leaves that documents have now: of those whose row held
+// too many for a message, that a person asked for, or whose row has been
+// overtaken.
+func (b *batch) loadUnnamed(ctx context.Context, jobs []*job) (int, error) {
+	bytes := int64(0)
+	for i, j := range jobs {
+		if len(j.task.Leaves) > 0 || bytes > b.BatchBytes {
+			return i, nil
+		}
+		leaves, err := b.db.Leaves(ctx, j.conflict.ID)
+		if couchmend.KindOf(err) == couchmend.KindNotFound {
+			if _, err := b.db.Info(ctx); err != nil {
 				return 0, err
 			}
+			j.end = resolved // the document is gone
+			continue
 		}
-		revtree.WinnerFirst(j.conflict.Leaves)
-		revtree.WinnerFirst(j.conflict.Dead)
-	}
-	for _, j := range jobs[loaded:] { // read again with the next piece
-		j.conflict.Leaves, j.conflict.Dead, j.end = nil, nil, unfinished
-	}
-	return loaded, nil
-}
-
-// loadAll reads the leaves that a document has now: where the feed's row named
-// none, or one that is no leaf any more and whose body compaction has taken.
-func (m *Mender) loadAll(ctx context.Context, db *database, j *job) error {
-	j.conflict.Leaves, j.conflict.Dead, j.end, j.err = nil, nil, unfinished, nil
-	leaves, err := db.Leaves(ctx, j.conflict.ID)
-	switch endingOf(err) {
-	case away:
 		if err != nil {
-			return err
+			return 0, err
 		}
-	case stale:
-		j.end = stale // the document is gone
-		return nil
-	case failed:
-		j.end, j.err = failed, err
-		return nil
+		j.conflict.RevsLimit, j.reread = b.db.revsLimit, true
+		for at := range leaves {
+			j.add(couch.Got{ID: j.conflict.ID, Rev: leaves[at].Rev, Revision: &leaves[at]})
+			bytes += int64(len(leaves[at].Body))
+		}
 	}
-	for i := range leaves {
-		j.add(couch.Got{ID: j.conflict.ID, Rev: leaves[i].Rev, Revision: &leaves[i]})
-	}
-	return nil
+	return len(jobs), nil
 }
 
-// add takes one leaf in. One that is missing is no leaf any more, or this copy
-// of the database has not caught up with the feed.
+// add takes one leaf in. One that is missing is no leaf any more, and
+// compaction took its body, or this copy of the database has not caught up with
+// the feed.
 func (j *job) add(got couch.Got) {
 	switch {
+	case j.end != unfinished:
 	case got.Err != nil:
 		j.end, j.err = failed, got.Err
 	case got.Revision == nil:
-		j.end = failed
-		j.err = &couchmend.Error{Op: "load", DB: j.conflict.DB, ID: j.conflict.ID, Rev: got.Rev, Kind: couchmend.KindConflict, Err: errMissingLeaf}
+		j.behind(got.Rev, errMissingLeaf)
 	case got.Revision.Deleted:
 		j.conflict.Dead = append(j.conflict.Dead, *got.Revision)
 	default:
@@ -121,9 +124,41 @@ func (j *job) add(got couch.Got) {
 	}
 }
 
+// behind ends a job whose leaves can't be as it knows them: it is read again,
+// but once.
+func (j *job) behind(rev couchmend.Rev, err error) {
+	if j.end = again; j.reread {
+		j.end = failed
+		j.err = &couchmend.Error{Op: "load", DB: j.conflict.DB, ID: j.conflict.ID, Rev: rev, Kind: couchmend.KindConflict, Err: err}
+	}
+}
+
+// fitting returns how many of jobs fit into memory with the attachments that
+// their decisions need; at least one.
+func (b *batch) fitting(jobs []*job) int {
+	bytes := int64(0)
+	for i, j := range jobs {
+		if j.end != unfinished {
+			continue
+		}
+		guarded(j, func() { j.contents = decide.Contents(j.conflict) })
+		for _, leaf := range j.conflict.Leaves {
+			if slices.Contains(j.contents, leaf.Rev) {
+				for _, a := range leaf.Attachments {
+					bytes += a.Length
+				}
+			}
+		}
+		if bytes > b.BatchBytes && i > 0 {
+			return i
+		}
+	}
+	return len(jobs)
+}
+
 // loadBases reads the ancestors that decisions need: from CouchDB, and where it
 // no longer has the body, from the journal.
-func (m *Mender) loadBases(ctx context.Context, db *database, jobs []*job) error {
+func (b *batch) loadBases(ctx context.Context, jobs []*job) error {
 	needs := make([][]couchmend.Rev, len(jobs))
 	inParallel(jobs, func(i int, j *job) {
 		if j.end == unfinished {
@@ -145,7 +180,7 @@ func (m *Mender) loadBases(ctx context.Context, db *database, jobs []*job) error
 	missing := map[string][]couchmend.Rev{}
 	byID := map[string]*job{}
 	i := 0
-	for got, err := range db.BulkGet(ctx, want, couch.Get{}) {
+	for got, err := range b.db.BulkGet(ctx, want, couch.Get{}) {
 		if err != nil {
 			return err
 		}
@@ -161,13 +196,16 @@ func (m *Mender) loadBases(ctx context.Context, db *database, jobs []*job) error
 	if len(missing) == 0 {
 		return nil
 	}
-	kept, err := m.Ledger.BodiesOf(ctx, db.Name(), missing)
+	kept, err := b.Ledger.BodiesOf(ctx, b.db.Name(), missing)
+	if err != nil {
+		return stateError{err}
+	}
 	for id, revisions := range kept {
 		for _, revision := range revisions {
 			byID[id].base(revision)
 		}
 	}
-	return err
+	return nil
 }
 
 func (j *job) base(revision couchmend.Revision) {
@@ -178,21 +216,20 @@ func (j *job) base(revision couchmend.Revision) {
 }
 
 // loadContents reads the bytes of attachments that not all leaves share.
-func (m *Mender) loadContents(ctx context.Context, db *database, jobs []*job) error {
+func (b *batch) loadContents(ctx context.Context, jobs []*job) error {
 	var want []couch.Want
 	var owner []*job
 	for _, j := range jobs {
 		if j.end != unfinished {
 			continue
 		}
-		j.contents = decide.Contents(j.conflict)
 		for _, rev := range j.contents {
 			want = append(want, couch.Want{ID: j.conflict.ID, Rev: rev})
 			owner = append(owner, j)
 		}
 	}
 	i := 0
-	for got, err := range db.BulkGet(ctx, want, couch.Get{Attachments: true}) {
+	for got, err := range b.db.BulkGet(ctx, want, couch.Get{Attachments: true}) {
 		if err != nil {
 			return err
 		}

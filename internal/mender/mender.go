@@ -10,7 +10,6 @@ package mender
 import (
 	"context"
 	"log/slog"
-	"runtime"
 	"sync"
 	"time"
 
@@ -28,8 +27,9 @@ type Config struct {
 	// journal; nil rules for a database that the policy does not name.
 	Rules func(db string) (decide.Rules, string)
 	Log   *slog.Logger
-	// BatchBytes is about how much of documents is held in memory at a time:
-	// a batch is cut after the document that exceeds it. Default 64 MiB.
+	// BatchBytes is about how much of documents, attachments included, is held
+	// in memory at a time: a batch is cut after the document that exceeds it.
+	// Default 64 MiB.
 	BatchBytes int64
 	// Pace slows repeated attempts down: the delay before attempt n+1 of one
 	// document. Default: 1 s, 2 s, 4 s …, each ± 25 %.
@@ -45,10 +45,11 @@ type Mender struct {
 	Config
 	Stats Stats
 
-	mu     sync.Mutex
-	dbs    map[string]*database
-	halted map[string]bool // databases with documents that wait for the end of a pause
-	graves *graves
+	mu       sync.Mutex
+	dbs      map[string]*database
+	patience map[string]patience
+	halted   map[string]bool // databases with documents that wait for the end of a pause
+	graves   *graves
 }
 
 // New returns a Mender.
@@ -62,7 +63,10 @@ func New(cfg Config) *Mender {
 	if cfg.Pace == nil {
 		cfg.Pace = backoff
 	}
-	return &Mender{Config: cfg, dbs: map[string]*database{}, halted: map[string]bool{}, graves: newGraves()}
+	return &Mender{
+		Config: cfg, dbs: map[string]*database{}, patience: map[string]patience{},
+		halted: map[string]bool{}, graves: newGraves(),
+	}
 }
 
 // database is what is known of one database for the length of a run.
@@ -73,8 +77,12 @@ type database struct {
 	since     time.Time
 }
 
-// databaseAge is how long a database's settings are trusted.
-const databaseAge = 5 * time.Minute
+const (
+	// databaseAge is how long a database's settings are trusted.
+	databaseAge = 5 * time.Minute
+	// maxDatabases bounds how many are remembered (I11).
+	maxDatabases = 1000
+)
 
 // database returns a database's settings, read once in a while.
 func (m *Mender) database(ctx context.Context, name string) (*database, error) {
@@ -94,8 +102,11 @@ func (m *Mender) database(ctx context.Context, name string) (*database, error) {
 		return nil, err
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.dbs) >= maxDatabases {
+		clear(m.dbs)
+	}
 	m.dbs[name] = db
-	m.mu.Unlock()
 	return db, nil
 }
 
@@ -105,6 +116,7 @@ func (m *Mender) Forget(name string) {
 	m.mu.Lock()
 	delete(m.dbs, name)
 	m.mu.Unlock()
+	m.graves.forget(name)
 }
 
 // job is one document on its way through a batch.
@@ -112,10 +124,11 @@ type job struct {
 	task     *ledger.Task
 	conflict couchmend.Conflict
 	decision couchmend.Decision
-	contents []couchmend.Rev // leaves whose attachments' bytes were fetched
+	contents []couchmend.Rev // leaves whose attachments' bytes are needed
 	started  time.Time
 	end      ending
 	err      error // why, where it failed
+	reread   bool  // its leaves are those of now, whatever the task names
 	known    bool  // in review already, with the same leaves for the same reason
 }
 
@@ -124,6 +137,7 @@ type ending int
 
 const (
 	unfinished ending = iota
+	again             // its leaves are others: to be read now, and decided once more
 	resolved          // nothing is left to do
 	inReview          // put before a person
 	stale             // it changed since the feed's row: the next row brings it back
@@ -134,77 +148,51 @@ const (
 
 // Mend carries one batch of tasks through; all are of one database. Every task
 // is acknowledged, or handed back to be tried again. The error is one that
-// concerns them all: the server is unreachable, or refuses the login.
+// concerns more than single documents: the server is unreachable or refuses the
+// login, the state can't be written.
 func (m *Mender) Mend(ctx context.Context, tasks []ledger.Task) error {
 	if len(tasks) == 0 {
 		return nil
 	}
 	name := tasks[0].DB
-	jobs := make([]*job, len(tasks))
-	for i := range tasks {
-		jobs[i] = &job{task: &tasks[i], started: time.Now()}
-		jobs[i].conflict = couchmend.Conflict{DB: name, ID: tasks[i].ID}
+	jobs := newJobs(tasks)
+	if wait := m.tired(name); wait > 0 {
+		return release(jobs, wait)
 	}
 	rules, digest := m.Rules(name)
 	if rules == nil {
-		return m.settle(ctx, jobs, resolved, nil)
+		m.Log.Warn("no policy for this database: its documents are left alone", "db", name, "documents", len(jobs))
+		return m.settle(ctx, jobs, stale, nil)
 	}
+	ctx = couch.WithTrace(ctx, tasks[0].Trace)
 	db, err := m.database(ctx, name)
 	if err != nil {
-		return m.settle(ctx, jobs, endingOf(err), err)
+		return m.giveBack(ctx, name, jobs, err)
 	}
-	for len(jobs) > 0 {
-		loaded, err := m.load(ctx, db, jobs)
-		if err != nil {
-			return m.settle(ctx, jobs, endingOf(err), err)
+	b := &batch{Mender: m, db: db, rules: rules, digest: digest, size: len(jobs)}
+	b.gated = db.Gated(func() error {
+		if m.Ledger.Paused(name) {
+			return errPaused
 		}
-		if err := m.mendLoaded(ctx, db, rules, digest, jobs[:loaded]); err != nil {
-			return m.settle(ctx, jobs[loaded:], away, err)
-		}
-		jobs = jobs[loaded:]
-	}
-	return nil
-}
-
-// mendLoaded carries loaded documents to their end.
-func (m *Mender) mendLoaded(ctx context.Context, db *database, rules decide.Rules, digest string, jobs []*job) error {
-	inParallel(jobs, func(_ int, j *job) {
-		if j.end == unfinished {
-			j.decision = decide.Decide(rules, j.conflict)
-		}
+		return nil
 	})
-	err := m.carryOut(ctx, db, digest, jobs)
-	if err != nil {
-		return m.settle(ctx, jobs, endingOf(err), err)
-	}
-	return m.settle(ctx, jobs, resolved, nil)
+	return b.mend(ctx, jobs)
 }
 
-// inParallel calls f for each job, on all processors.
-func inParallel(jobs []*job, f func(i int, j *job)) {
-	var group sync.WaitGroup
-	next := make(chan int)
-	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
-		group.Go(func() {
-			for i := range next {
-				f(i, jobs[i])
-			}
-		})
+// newJobs makes a batch's jobs. A batch shares its requests, and so its trace:
+// the id in its log lines is the one that CouchDB's own log shows.
+func newJobs(tasks []ledger.Task) []*job {
+	jobs := make([]*job, len(tasks))
+	for i := range tasks {
+		tasks[i].Trace = tasks[0].Trace
+		jobs[i] = &job{task: &tasks[i], started: time.Now()}
+		jobs[i].conflict = couchmend.Conflict{DB: tasks[i].DB, ID: tasks[i].ID}
 	}
-	for i := range jobs {
-		next <- i
-	}
-	close(next)
-	group.Wait()
+	return jobs
 }
 
-// endingOf says what an error of a whole request means for its documents.
-func endingOf(err error) ending {
-	switch couchmend.KindOf(err) {
-	case couchmend.KindNotFound, couchmend.KindReset:
-		return stale // the database is gone, and its conflicts with it
-	case couchmend.KindRefused, couchmend.KindTooLarge, couchmend.KindForbidden, couchmend.KindUsage, couchmend.KindConflict:
-		return failed
-	}
-	return away
+// unload makes a job what it was before it was loaded.
+func (j *job) unload() {
+	j.conflict = couchmend.Conflict{DB: j.conflict.DB, ID: j.conflict.ID}
+	j.decision, j.contents, j.end, j.err = couchmend.Decision{}, nil, unfinished, nil
 }

@@ -16,23 +16,31 @@ import (
 // resumeEvery is how often the end of a pause is looked for.
 const resumeEvery = time.Second
 
+// leftEvery is how often documents are looked for that another process, which
+// died during a pause, has left behind.
+const leftEvery = 5 * time.Minute
+
 // Resume puts documents back to work that wait for pauses which have ended. Work
 // does so by itself, every second.
 func (m *Mender) Resume(ctx context.Context) error {
-	ended := map[string]bool{}
+	if err := m.findHalted(ctx); err != nil {
+		return err
+	}
+	for _, db := range m.resumable() {
+		if err := m.requeue(ctx, db); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findHalted notes which databases have documents that a pause stopped.
+func (m *Mender) findHalted(ctx context.Context) error {
 	for c, err := range m.Ledger.Cases(ctx, ledger.Filter{Reason: couchmend.ReasonPaused}) {
 		if err != nil {
 			return err
 		}
-		ended[c.DB] = !m.Ledger.Paused(c.DB)
-	}
-	for db, over := range ended {
-		if !over {
-			continue
-		}
-		if err := m.requeue(ctx, db); err != nil {
-			return err
-		}
+		m.halt(c.DB)
 	}
 	return nil
 }
@@ -43,20 +51,12 @@ func (m *Mender) halt(db string) {
 	m.halted[db] = true
 }
 
-// resume puts documents that a pause stopped back to work, until ctx ends. It
-// begins with those that an earlier process left behind.
+// resume puts documents that a pause stopped back to work, until ctx ends.
 func (m *Mender) resume(ctx context.Context) {
-	for c, err := range m.Ledger.Cases(ctx, ledger.Filter{Reason: couchmend.ReasonPaused}) {
-		if err != nil {
-			break // what is listed stays listed
-		}
-		m.halt(c.DB)
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(resumeEvery):
+	var looked time.Time
+	for ctx.Err() == nil {
+		if time.Since(looked) > leftEvery && m.findHalted(ctx) == nil {
+			looked = time.Now()
 		}
 		for _, db := range m.resumable() {
 			if err := m.requeue(ctx, db); err != nil && ctx.Err() == nil {
@@ -65,6 +65,10 @@ func (m *Mender) resume(ctx context.Context) {
 					m.Log.Warn("paused documents can't be resumed yet", "db", db, "error", err)
 				}
 			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(resumeEvery):
 		}
 	}
 }
@@ -83,10 +87,15 @@ func (m *Mender) resumable() []string {
 	return ended
 }
 
+// requeue puts a database's documents back into the queue, but those that a
+// person let stand.
 func (m *Mender) requeue(ctx context.Context, db string) error {
 	for c, err := range m.Ledger.Cases(ctx, ledger.Filter{DB: db, Reason: couchmend.ReasonPaused}) {
 		if err != nil {
 			return err
+		}
+		if c.Dismissed {
+			continue
 		}
 		if _, err := m.Ledger.Put(ctx, ledger.Item{DB: db, ID: c.ID, Leaves: c.Leaves, Trace: c.Trace}); err != nil {
 			return err

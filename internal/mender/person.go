@@ -62,7 +62,7 @@ func (m *Mender) Preview(ctx context.Context, dbName string, items []ledger.Item
 // BatchBytes of them at a time. An error is the last thing that it yields.
 func (m *Mender) Previews(ctx context.Context, dbName string, items []ledger.Item) iter.Seq2[Preview, error] {
 	return func(yield func(Preview, error) bool) {
-		db, rules, err := m.rulesOf(ctx, dbName)
+		b, err := m.look(ctx, dbName)
 		if err != nil {
 			yield(Preview{}, err)
 			return
@@ -72,18 +72,15 @@ func (m *Mender) Previews(ctx context.Context, dbName string, items []ledger.Ite
 			jobs[i] = &job{task: &ledger.Task{Item: items[i]}, conflict: couchmend.Conflict{DB: dbName, ID: items[i].ID}}
 		}
 		for len(jobs) > 0 {
-			n, err := m.load(ctx, db, jobs)
+			n, err := b.load(ctx, jobs)
 			if err != nil {
 				yield(Preview{}, err)
 				return
 			}
-			inParallel(jobs[:n], func(_ int, j *job) {
-				if j.end == unfinished {
-					j.decision = decide.Decide(rules, j.conflict)
-				}
-			})
+			inParallel(jobs[:n], func(_ int, j *job) { b.decide(j) })
 			for i, j := range jobs[:n] {
-				if !yield(Preview{Conflict: j.conflict, Decision: j.decision, Err: j.err}, nil) {
+				preview, err := b.preview(ctx, j)
+				if !yield(preview, err) || err != nil {
 					return
 				}
 				jobs[i] = nil
@@ -93,16 +90,31 @@ func (m *Mender) Previews(ctx context.Context, dbName string, items []ledger.Ite
 	}
 }
 
-func (m *Mender) rulesOf(ctx context.Context, dbName string) (*database, decide.Rules, error) {
+// preview says what was decided on a document, whose leaves may have to be read
+// again.
+func (b *batch) preview(ctx context.Context, j *job) (Preview, error) {
+	if j.end == again {
+		j.unload()
+		j.task.Leaves, j.reread = nil, true
+		if _, err := b.load(ctx, []*job{j}); err != nil {
+			return Preview{}, err
+		}
+		guarded(j, func() { b.decide(j) })
+	}
+	return Preview{Conflict: j.conflict, Decision: j.decision, Err: j.err}, nil
+}
+
+// look returns a batch that writes nothing by itself.
+func (m *Mender) look(ctx context.Context, dbName string) (*batch, error) {
 	db, err := m.database(ctx, dbName)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	rules, _ := m.Rules(dbName)
 	if rules == nil {
-		err = &couchmend.Error{Op: "decide", DB: dbName, Kind: couchmend.KindUsage, Err: errors.New("the policy names no such database")}
+		return nil, &couchmend.Error{Op: "decide", DB: dbName, Kind: couchmend.KindUsage, Err: errors.New("the policy names no such database")}
 	}
-	return db, rules, err
+	return &batch{Mender: m, db: db, gated: db.DB, rules: rules}, nil
 }
 
 // Apply carries out a person's decision on what that person was shown: c. It
@@ -118,15 +130,19 @@ func (m *Mender) Apply(ctx context.Context, c couchmend.Conflict, d couchmend.De
 	if err := unchanged(ctx, db, c); err != nil {
 		return err
 	}
-	e := entry(c, d)
+	b := &batch{Mender: m, db: db, gated: db.DB}
+	j := &job{task: &ledger.Task{}, conflict: c, decision: d, started: time.Now()}
+	if err := b.loadDoomed(ctx, []*job{j}); err != nil {
+		return err
+	}
+	e := entry(j.conflict, d)
 	e.Kind, e.By, e.Note = kind, by, note
 	if err := m.Ledger.Append(ctx, e); err != nil {
 		return err
 	}
-	j := &job{task: &ledger.Task{}, conflict: c, decision: d, started: time.Now()}
-	merged, err := m.writeMerges(ctx, db, []*job{j})
-	if err == nil && len(merged) > 0 {
-		err = m.writeTombstones(ctx, db, merged)
+	merged, err := b.writeMerges(ctx, []*job{j})
+	if err == nil {
+		err = b.writeTombstones(ctx, merged)
 	}
 	if err == nil {
 		err = j.err

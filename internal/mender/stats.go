@@ -15,8 +15,9 @@ type Stats struct {
 	Reviewed    atomic.Int64 // put before a person, each once
 	Quiet       atomic.Int64 // nothing to do
 	Stale       atomic.Int64 // decisions that a newer save overtook
-	Retried     atomic.Int64
-	Redelivered atomic.Int64 // handed out a second time: two workers may have met on one document
+	Retried     atomic.Int64 // handed back to be tried again: the document failed, or the server
+	Redelivered atomic.Int64 // handed out again without a failure of their own: a worker was lost, or slow
+	Overlapping atomic.Int64 // merges that were there already: two workers or sites met on one document, or one began anew
 }
 
 func (s *Stats) count(j *job) {
@@ -45,6 +46,15 @@ func (s *Stats) count(j *job) {
 		default:
 			s.Quiet.Add(1)
 		}
+	}
+}
+
+// Attrs are the counts for a line of the log.
+func (s *Stats) Attrs() []any {
+	return []any{
+		"merged", s.Merged.Load(), "kept", s.Kept.Load(), "buried", s.Buried.Load(), "deleted", s.Deleted.Load(),
+		"reviewed", s.Reviewed.Load(), "quiet", s.Quiet.Load(), "stale", s.Stale.Load(), "retried", s.Retried.Load(),
+		"redelivered", s.Redelivered.Load(), "overlapping", s.Overlapping.Load(),
 	}
 }
 

@@ -17,9 +17,6 @@ const (
 	// keepEvery is how often work in hand is claimed again: it is handed out
 	// anew after 30 seconds of silence.
 	keepEvery = 10 * time.Second
-	// maxPatience is the longest wait before a server that was away is tried
-	// again.
-	maxPatience = 30 * time.Second
 )
 
 // Work works the queue with a number of workers until ctx ends. A server that
@@ -56,19 +53,17 @@ func (m *Mender) worker(ctx context.Context) error {
 	for failures := 0; ctx.Err() == nil; {
 		tasks, err := m.Ledger.Fetch(ctx, batchSize, fetchWait)
 		if err == nil {
-			err = m.mendAll(ctx, tasks)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case fatal(err):
-			return err
-		case err == nil:
 			failures = 0
+			if err := m.mendAll(ctx, tasks); fatal(err) && ctx.Err() == nil {
+				return err
+			}
 			continue
 		}
+		if fatal(err) {
+			return err
+		}
 		failures++
-		m.Log.Warn("mending waits", "error", err, "resolver_status", "error")
+		m.Log.Warn("the work queue can't be read", "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(min(m.Pace(failures), maxPatience)):
@@ -77,7 +72,8 @@ func (m *Mender) worker(ctx context.Context) error {
 	return nil
 }
 
-// mendAll mends tasks of any databases, one database after the other.
+// mendAll mends tasks of any databases, one database after the other. It
+// returns an error that is fatal, if there is one.
 func (m *Mender) mendAll(ctx context.Context, tasks []ledger.Task) error {
 	if len(tasks) == 0 {
 		return nil
@@ -92,13 +88,13 @@ func (m *Mender) mendAll(ctx context.Context, tasks []ledger.Task) error {
 		}
 		byDB[t.DB] = append(byDB[t.DB], t)
 	}
-	var failed error
+	var worst error
 	for _, name := range order {
-		if err := m.Mend(ctx, byDB[name]); err != nil {
-			failed = err
+		if err := m.Mend(ctx, byDB[name]); fatal(err) {
+			worst = err
 		}
 	}
-	return failed
+	return worst
 }
 
 // keep claims tasks again and again until stop is called.

@@ -186,7 +186,7 @@ func alike(leaves []couchmend.Revision) bool {
 // collision puts histories that start at different revisions before a person.
 func collision(d couchmend.Decision, tree *revtree.Tree, open []couchmend.Revision, more ...string) couchmend.Decision {
 	var evidence []string
-	for _, leaf := range open {
+	for _, leaf := range open[:min(len(open), listedRevs)] {
 		path := tree.Path(leaf.Rev)
 		evidence = append(evidence, fmt.Sprintf("%s goes back to the first revision %s", leaf.Rev, path[len(path)-1]))
 	}

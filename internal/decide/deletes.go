@@ -90,9 +90,11 @@ func released(tombstone couchmend.Revision, tree *revtree.Tree) bool {
 }
 
 // byUser reports whether a tombstone is a user's deletion that nobody has
-// decided on yet.
+// decided on yet. One that an undo has taken back is none: a leaf holds what it
+// had deleted.
 func byUser(tombstone couchmend.Revision, tree *revtree.Tree) bool {
-	return len(tombstone.Path) > 1 && !isBurial(tombstone, tree) && !released(tombstone, tree)
+	return len(tombstone.Path) > 1 && !isBurial(tombstone, tree) && !released(tombstone, tree) &&
+		!tree.Bears(revtree.HoldMark(tombstone.Path[1]))
 }
 
 // annihilated decides on a document without a live leaf. One whose tombstones

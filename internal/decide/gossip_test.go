@@ -19,6 +19,7 @@ var scenarios = []scenario{
 	{name: "stemmed paths, more edits than marks", revsLimit: 50, burst: 25},
 	{name: "stemmed paths, bodies everywhere", revsLimit: 60, burst: 12, bodiesEverywhere: true},
 	{name: "a user saves between our read and our write", race: 0.3},
+	{name: "compaction, stemming and races at once", compaction: 0.1, revsLimit: 80, burst: 4, race: 0.2},
 	{name: "deletions, edit wins", deletes: 0.15, reasons: []couchmend.Reason{"annihilated"}},
 	{name: "deletions, delete wins", deletes: 0.15, rule: "delete_wins", reasons: []couchmend.Reason{"deleted"}},
 	{name: "deletions, review", deletes: 0.15, rule: "review", reasons: []couchmend.Reason{"deleted", "annihilated"}},

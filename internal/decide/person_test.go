@@ -161,3 +161,25 @@ func TestUndoOfABurialLeavesTheWinnerAlone(t *testing.T) {
 		t.Errorf("then %+v", again)
 	}
 }
+
+func TestAnUndoneDeletionIsNotRepeated(t *testing.T) {
+	d := drawnScenario(t, `
+rule deletes=delete_wins
+1-a {"name":"Ann"}
+├─ 2-w {"name":"Anna"}
+└─ 2-†`[1:])
+	taken := Decide(d.rules, d.conflict)
+	if taken.Outcome != couchmend.Delete {
+		t.Fatalf("%+v", taken)
+	}
+	next := written(d.conflict, taken)
+	next.Leaves = Undo(taken, d.conflict.Leaves, 1000)
+	next, _ = grown(next)
+	if again := Decide(d.rules, next); again.Reason != couchmend.ReasonDeleted {
+		t.Fatalf("undone, then %+v", again)
+	}
+	after := written(next, choose(t, drawing{rule: d.rule, conflict: next}, `{"name":"Anna"}`))
+	if again := Decide(d.rules, after); again.Outcome != couchmend.Nothing || len(after.Leaves) != 1 {
+		t.Errorf("kept by a person, then %+v", again)
+	}
+}

@@ -148,6 +148,7 @@ func TestWithoutABaseOnlyJoinsDecide(t *testing.T) {
 		{"winner is no join", "v=winner", "", `{"v":1}`, `{"v":2}`, "review: no_base"},
 		{"winner, if the policy says so", "v=winner", "strategies", `{"v":1}`, `{"v":2}`, `{"v":1}`},
 		{"by_key, if the policy says so", "r=by_key:id r.**=winner", "strategies", `{"r":[{"id":1,"s":1}]}`, `{"r":[{"id":1,"s":2}]}`, `{"r":[{"id":1,"s":1}]}`},
+		{"by_key keeps an element of one side", "r=by_key:id", "strategies", `{"r":[{"id":2}]}`, `{"r":[{"id":1},{"id":2}]}`, `{"r":[{"id":2},{"id":1}]}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rule := ruleFrom(c.rule)

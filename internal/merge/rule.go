@@ -21,7 +21,7 @@ type Rule struct {
 }
 
 // Clock names the document's own clock: it orders values that overlap under
-// the strategy Latest, and a Vector's dominance fast-forwards (DESIGN §2.4).
+// the strategy Latest, and a Vector's dominance fast-forwards.
 type Clock struct {
 	Kind ClockKind
 	Path Path

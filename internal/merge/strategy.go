@@ -20,7 +20,7 @@ func (s *step) overlap(path Path, strategy Strategy, base, a, b jsondoc.Value) j
 		return s.disputed(path, a, b, removedAndChanged)
 	}
 	var v jsondoc.Value
-	ok := true
+	var ok bool
 	switch strategy.Kind {
 	case Union:
 		v, ok = union(a, b)

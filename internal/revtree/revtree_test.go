@@ -139,12 +139,11 @@ func TestMarksAreTheLosersRevisionsNewestFirst(t *testing.T) {
 }
 
 func TestWhereMarksAreLeftOutTheMergeSaysSo(t *testing.T) {
-	long, other := Path{}, Path{}
+	long, other := Path{}, path("3-o 2-n 1-a")
 	for gen := 40; gen > 1; gen-- {
 		long = append(long, couchmend.Rev{Gen: gen, Hash: "l"})
 	}
 	long = append(long, rev("1-a"))
-	other = path("3-o 2-n 1-a")
 	winner := path("50-w 49-v 1-a")
 	winner[2] = rev("48-u") // its beginning is cut off
 	for _, c := range []struct {

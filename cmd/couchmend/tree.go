@@ -22,6 +22,9 @@ type twig struct {
 	top      couchmend.Revision  // see best
 }
 
+// incomplete is the mark of a merge that could not name all that it contains.
+var incomplete = revtree.WordMark("incomplete")
+
 // grove is what is drawn: usually one tree, several where roots differ.
 type grove struct {
 	twigs  map[couchmend.Rev]*twig
@@ -30,6 +33,8 @@ type grove struct {
 	named  map[revtree.Mark]string    // what the marks of this tree say
 	bases  map[couchmend.Rev]bool     // that the decision needs; whether the body could be had
 	buried map[couchmend.Rev]struct{} // revisions that a leaf bears a mark of
+	// incomplete says that a merge contains more than its marks name.
+	incomplete bool
 }
 
 // plant builds the drawing of a conflict. Marks are no revisions: they are left
@@ -125,6 +130,7 @@ func (g *grove) findBuried() {
 			borne[m] = true
 		}
 	}
+	g.incomplete = borne[incomplete]
 	for r := range g.twigs {
 		if borne[revtree.MarkOf(r)] {
 			g.buried[r] = struct{}{}
@@ -233,8 +239,11 @@ func (g *grove) notes(t *twig) []string {
 }
 
 func (g *grove) death(t *twig) string {
-	if g.isBurial(*t.leaf) {
+	switch {
+	case g.isBurial(*t.leaf):
 		return "buries " + shortRev(t.parent.rev) + ", which a merge contains"
+	case g.incomplete:
+		return "deleted, or buried by the merge that could not name all it contains"
 	}
 	return "deleted"
 }
@@ -257,7 +266,7 @@ func (g *grove) says(marks []revtree.Mark) []string {
 	for _, m := range marks {
 		text, known := g.named[m]
 		switch {
-		case m == revtree.WordMark("incomplete"):
+		case m == incomplete:
 			words = append(words, "contains more than its path could name")
 		case !known:
 			unknown++

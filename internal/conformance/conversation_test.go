@@ -111,6 +111,7 @@ func (c *conversation) take(ctx context.Context, s step) error {
 	}
 }
 
+// once does one step, and keeps what it bound only if all was right.
 func (c *conversation) once(ctx context.Context, s step) error {
 	verb, rest, _ := strings.Cut(c.names.spell(s.do), " ")
 	if verb == "REPLICATE" {
@@ -118,16 +119,16 @@ func (c *conversation) once(ctx context.Context, s step) error {
 		return c.server.replicate(ctx, from, to)
 	}
 	r := request{body: c.names.spell(s.body), as: s.as, header: c.names.spell(s.send)}
-	side := make(chan error, 1)
-	side <- nil
+	beside := func() error { return nil }
 	if s.meantime != nil {
-		<-side
-		go func() { side <- c.take(ctx, *s.meantime) }()
+		done := make(chan error, 1)
+		go func() { done <- c.take(ctx, *s.meantime) }()
+		beside = func() error { return <-done }
 	}
 	start := time.Now()
 	got, err := c.server.ask(ctx, verb, rest, r)
 	took := time.Since(start)
-	if err := errors.Join(err, <-side); err != nil {
+	if err := errors.Join(err, beside()); err != nil {
 		return err
 	}
 	if took < s.takes {
@@ -135,7 +136,7 @@ func (c *conversation) once(ctx context.Context, s step) error {
 	}
 	tried := &conversation{c.server, maps.Clone(c.names)}
 	if err := tried.judge(s, got); err != nil {
-		return err // and what was bound on the way is forgotten
+		return err
 	}
 	c.names = tried.names
 	return nil

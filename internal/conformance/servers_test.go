@@ -16,7 +16,7 @@ import (
 	"github.com/couchmend/couchmend/internal/pouchserver"
 )
 
-// CouchEnv names the environment variable with the URL of a real CouchDB.
+// couchEnv names the environment variable with the URL of a real CouchDB.
 const couchEnv = "COUCHMEND_TEST_COUCHDB"
 
 // server is one that the expectations are put to.

@@ -149,3 +149,41 @@ func TestAPathSplitAnywhereIsVisibleOnlyAboveItsCut(t *testing.T) {
 		}
 	})
 }
+
+// ladder is a history in which sites, each on its own, merge what all of them
+// had merged on the rung before: criss-cross upon criss-cross.
+func ladder(sites, rungs int) (*history, []couchmend.Rev) {
+	h := newHistory()
+	var rung []couchmend.Rev
+	for site := range sites {
+		r := couchmend.Rev{Gen: 2, Hash: fmt.Sprint("s", site)}
+		h.add(slices.Concat(Path{r}, h.paths[h.order[0]]), h.order[0])
+		rung = append(rung, r)
+	}
+	for i := range rungs {
+		var next []couchmend.Rev
+		for site, winner := range rung {
+			losers := slices.DeleteFunc(slices.Clone(rung), func(r couchmend.Rev) bool { return r == winner })
+			marks := h.tree(rung...).MarksFor(winner, losers, 4000)
+			p := MergePath(fmt.Sprintf("m%d-%d", i, site), marks, h.paths[winner], 4000)
+			h.add(p, rung...)
+			next = append(next, p[0])
+		}
+		slices.SortFunc(next, func(a, b couchmend.Rev) int { return b.Compare(a) })
+		rung = next
+	}
+	return h, rung
+}
+
+func TestCrissCrossesAreFoldedAndATangleOfThemHasNoBase(t *testing.T) {
+	for _, c := range []struct {
+		sites, rungs int
+		how          How
+	}{{2, 12, ThreeWay}, {3, 5, ThreeWay}, {4, 20, NoBase}} {
+		h, rung := ladder(c.sites, c.rungs)
+		fold := h.tree(rung...).Fold(rung)
+		if got := fold.Steps[len(fold.Steps)-1].How; got != c.how {
+			t.Errorf("%d sites, %d rungs: joins as %d, want %d", c.sites, c.rungs, got, c.how)
+		}
+	}
+}

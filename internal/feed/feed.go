@@ -44,6 +44,7 @@ type Config struct {
 // Follower follows databases.
 type Follower struct {
 	Config
+	Stats Stats
 	owner string
 
 	mu    sync.Mutex
@@ -158,7 +159,11 @@ func (f *Follower) hold(ctx context.Context, names []string) error {
 			return nil
 		case <-time.After(f.Refresh):
 		}
-		if now, err := f.Databases(ctx); err == nil {
+		now, err := f.Databases(ctx)
+		switch {
+		case fatal(err) && ctx.Err() == nil:
+			return err
+		case err == nil:
 			names = now
 		}
 		if len(names) > f.Held {
@@ -173,10 +178,13 @@ func (f *Follower) follow(ctx context.Context, name string) error {
 	for pause := (patience{}); ctx.Err() == nil; {
 		err := f.turn(ctx, name, true)
 		switch {
-		case ctx.Err() != nil || couchmend.KindOf(err) == couchmend.KindNotFound:
+		case ctx.Err() != nil:
 			return nil
 		case fatal(err):
 			return err
+		case couchmend.KindOf(err) == couchmend.KindNotFound: // it is looked for again with the others
+			f.complain(name, err)
+			return nil
 		case errors.Is(err, ledger.ErrHeld): // another process reads it
 		case err != nil:
 			f.complain(name, err)
@@ -195,16 +203,27 @@ func (f *Follower) turn(ctx context.Context, name string, stay bool) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel(nil)
+	group.Go(func() {
 		select {
 		case <-lease.Lost():
-			cancel()
+			cancel(errLost)
 		case <-ctx.Done():
 		}
-	}()
+	})
 	defer func() { _ = lease.Release(context.WithoutCancel(ctx)) }() // it expires by itself
+	if err = f.read(ctx, name, stay); errors.Is(err, ledger.ErrStale) {
+		f.Stats.RefusedCheckpoints.Add(1)
+	}
+	return err
+}
+
+var errLost = &couchmend.Error{Op: "read feed", Kind: couchmend.KindLocked, Err: errors.New("the lease is lost: another process may read this feed")}
+
+func (f *Follower) read(ctx context.Context, name string, stay bool) error {
 	r, err := f.open(ctx, name)
 	if err != nil {
 		return err
@@ -213,10 +232,10 @@ func (f *Follower) turn(ctx context.Context, name string, stay bool) error {
 		return err
 	}
 	f.recovered(name)
-	if !stay {
-		return nil
+	if stay {
+		return r.stay(ctx)
 	}
-	return r.stay(ctx)
+	return r.drain(ctx, visitWait)
 }
 
 // complain logs a database's error, once as long as it stays the same.

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"math"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/ledger"
 )
-
-// onceWait is how often Once looks whether the queue is done.
-const onceWait = 50 * time.Millisecond
 
 // Once reads each database to the end of what there is now, waits until all of
 // it is resolved or in review, and saves the checkpoints. Somebody else must
@@ -35,24 +32,15 @@ func (f *Follower) once(ctx context.Context, name string) error {
 	}
 	defer func() { _ = lease.Release(context.WithoutCancel(ctx)) }()
 	r, err := f.open(ctx, name)
+	if couchmend.KindOf(err) == couchmend.KindNotFound { // deleted since it was listed
+		f.complain(name, err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	if err := r.catchUp(ctx); err != nil {
 		return err
 	}
-	for {
-		_, left, err := f.Ledger.OldestWork(ctx, r.checkpoint)
-		if err != nil {
-			return err
-		}
-		if !left {
-			return r.save(ctx)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(onceWait):
-		}
-	}
+	return r.drain(ctx, math.MaxInt64)
 }

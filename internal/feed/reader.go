@@ -3,6 +3,8 @@ package feed
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -22,6 +24,11 @@ const (
 	fullWait = 200 * time.Millisecond
 	// checkpointEvery is how often the checkpoint follows what is resolved.
 	checkpointEvery = 3 * time.Second
+	// drainPoll is how often a feed at its end looks whether the queue is done.
+	drainPoll = 50 * time.Millisecond
+	// visitWait is how long a feed without a connection of its own waits for
+	// that: its checkpoint would never pass what its own visits put.
+	visitWait = 3 * time.Second
 )
 
 // reader is one turn at a database's feed.
@@ -37,6 +44,9 @@ type reader struct {
 
 // open begins a turn at the checkpoint, or at the feed's start where there is
 // none, or where it was made in a database of that name that is no more.
+//
+// The checkpoint is written at once, as it is: a reader that lost its lease,
+// and has not noticed, can't move it any more.
 func (f *Follower) open(ctx context.Context, name string) (*reader, error) {
 	r := &reader{Follower: f, db: f.Server.DB(name), name: name}
 	info, err := r.db.Info(ctx)
@@ -46,17 +56,52 @@ func (f *Follower) open(ctx context.Context, name string) (*reader, error) {
 	if r.checkpoint, err = f.Ledger.Checkpoint(ctx, name); err != nil {
 		return nil, err
 	}
-	if before := r.checkpoint.InstanceStart; before != "" && before != info.InstanceStart {
+	anew := createdAnew(r.checkpoint, info)
+	if anew {
 		f.Log.Warn("the database was created anew: its feed is read from the start", "db", name)
 		f.Reset(name)
 		r.checkpoint.Since = ""
 	}
 	r.checkpoint.InstanceStart = info.InstanceStart
-	r.read = r.checkpoint.Since
-	if r.read == "" {
+	if r.read = r.checkpoint.Since; r.read == "" {
 		r.read = "0"
 	}
+	if err := f.Ledger.SaveCheckpoint(ctx, &r.checkpoint); err != nil {
+		return nil, err
+	}
+	if anew {
+		return r, r.putReviewed(ctx)
+	}
 	return r, nil
+}
+
+// createdAnew reports whether a checkpoint was made in another database of the
+// same name. PouchDB's server does not say when a database was created; its
+// sequences are numbers, and begin anew.
+func createdAnew(before ledger.Checkpoint, info couch.Info) bool {
+	if before.InstanceStart != "" && before.InstanceStart != info.InstanceStart {
+		return true
+	}
+	since, err := strconv.ParseUint(before.Since, 10, 64)
+	if err != nil {
+		return false
+	}
+	last, err := strconv.ParseUint(info.UpdateSeq, 10, 64)
+	return err == nil && last < since
+}
+
+// putReviewed puts what is in review back to work: in a database that was
+// created anew it may be gone.
+func (r *reader) putReviewed(ctx context.Context) error {
+	for c, err := range r.Ledger.Cases(ctx, ledger.Filter{DB: r.name}) {
+		if err != nil {
+			return err
+		}
+		if err := r.put(ctx, []ledger.Item{{DB: r.name, ID: c.ID, Trace: newTrace()}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // catchUp reads to the end of what there is.
@@ -111,46 +156,71 @@ func (r *reader) stay(ctx context.Context) error {
 }
 
 // page reads one answer of the feed into the queue and returns the number of
-// its rows.
+// its rows. Where the answer breaks off, what came of it counts.
 func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) {
 	o.Since = r.read
 	n, since := 0, r.read
 	var items []ledger.Item
 	var unreadable []ledger.Case
+	var broken error
 	for row, err := range r.db.Changes(ctx, o) {
-		if err != nil {
-			return n, err
+		if broken = err; err != nil {
+			break
 		}
 		if row.ID != "" {
 			n++
-			if row.Err != nil {
-				unreadable = append(unreadable, ledger.Case{
-					DB: r.name, ID: row.ID, Reason: couchmend.ReasonUnreadable, Leaves: row.Leaves, Evidence: []string{row.Err.Error()},
-				})
-			} else if len(row.Leaves) > 1 { // one leaf is no conflict, and no deletion beside an edit
-				items = append(items, ledger.Item{
-					DB: r.name, ID: row.ID, Seq: row.Seq, Since: since, Leaves: row.Leaves, Deleted: row.Deleted, Trace: newTrace(),
-				})
-			}
+		}
+		switch {
+		case row.Err != nil:
+			unreadable = append(unreadable, ledger.Case{
+				DB: r.name, ID: row.ID, Reason: couchmend.ReasonUnreadable, Leaves: row.Leaves, Evidence: []string{row.Err.Error()},
+			})
+		case len(row.Leaves) > 1: // one leaf is no conflict, and no deletion beside an edit
+			items = append(items, ledger.Item{
+				DB: r.name, ID: row.ID, Seq: row.Seq, Since: since, Leaves: row.Leaves, Deleted: row.Deleted, Trace: newTrace(),
+			})
 		}
 		if row.Seq != "" {
 			since = row.Seq
 		}
 	}
+	r.Stats.Rows.Add(int64(n))
 	// While the queue has only a part of the page the checkpoint stays: a full
 	// queue refuses a row and may yet take a later one, of a document that waits.
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(unreadable) > 0 {
-		if err := r.Ledger.PutCases(ctx, unreadable...); err != nil {
-			return n, err
-		}
+	if err := r.putUnreadable(ctx, unreadable); err != nil {
+		return n, err
 	}
 	if err := r.put(ctx, items); err != nil {
 		return n, err
 	}
 	r.read = since
-	return n, nil
+	return n, broken
+}
+
+// putUnreadable puts documents into review that can't be worked on, but those
+// that are there already: a person may have dismissed them.
+func (r *reader) putUnreadable(ctx context.Context, cases []ledger.Case) error {
+	if len(cases) == 0 {
+		return nil
+	}
+	ids := make([]string, len(cases))
+	for i, c := range cases {
+		ids[i] = c.ID
+	}
+	known, err := r.Ledger.CasesOf(ctx, r.name, ids...)
+	if err != nil {
+		return err
+	}
+	cases = slices.DeleteFunc(cases, func(c ledger.Case) bool {
+		before, ok := known[c.ID]
+		return ok && before.Reason == c.Reason && slices.Equal(before.Leaves, c.Leaves)
+	})
+	for _, c := range cases {
+		r.Log.Warn("conflict", "resolver_status", "review", "db", c.DB, "doc_id", c.ID, "reason", c.Reason, "error", c.Evidence[0])
+	}
+	return r.Ledger.PutCases(ctx, cases...)
 }
 
 // put adds items to the queue; while that is full, the feed waits (I11).
@@ -158,18 +228,45 @@ func (r *reader) put(ctx context.Context, items []ledger.Item) error {
 	for len(items) > 0 {
 		taken, err := r.Ledger.Put(ctx, items...)
 		items = items[taken:]
+		r.Stats.Queued.Add(int64(taken))
 		switch {
 		case errors.Is(err, ledger.ErrFull):
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(fullWait):
+			r.Stats.Full.Add(1)
+			if err := sleep(ctx, fullWait); err != nil {
+				return err
 			}
 		case err != nil:
 			return err
 		}
 	}
 	return nil
+}
+
+// drain waits until all that was read is resolved or in review, for limit at
+// most, and moves the checkpoint. Somebody else works the queue meanwhile.
+func (r *reader) drain(ctx context.Context, limit time.Duration) error {
+	for end := time.Now().Add(limit); time.Now().Before(end); {
+		_, left, err := r.Ledger.OldestWork(ctx, r.checkpoint)
+		if err != nil {
+			return err
+		}
+		if !left {
+			break
+		}
+		if err := sleep(ctx, drainPoll); err != nil {
+			return err
+		}
+	}
+	return r.save(ctx)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // save moves the checkpoint to the place before the oldest work that is left,

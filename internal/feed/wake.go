@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/ledger"
@@ -28,12 +27,14 @@ func (f *Follower) wake(ctx context.Context) error {
 				if err := f.visit(ctx, name); err != nil {
 					cancel(err)
 				}
+				queue.done(name)
 			}
 		})
 	}
 	group.Go(func() { f.listen(ctx, queue) })
 	for {
 		names, err := f.Databases(ctx)
+		wait := f.Sweep
 		switch {
 		case ctx.Err() != nil:
 			if err := context.Cause(ctx); fatal(err) {
@@ -42,21 +43,20 @@ func (f *Follower) wake(ctx context.Context) error {
 			return nil
 		case fatal(err):
 			return err
-		case err == nil && len(names) <= f.Held:
+		case err != nil:
+			f.Log.Warn("databases can't be listed", "error", err)
+			wait = f.Refresh
+		case len(names) <= f.Held:
 			return nil
 		}
 		for _, name := range names {
 			queue.add(name)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(f.Sweep):
-		}
+		_ = sleep(ctx, wait)
 	}
 }
 
-// visit reads one database's feed to its end. A feed with work left is visited
-// again by the next sweep, which moves its checkpoint.
+// visit reads one database's feed to its end.
 func (f *Follower) visit(ctx context.Context, name string) error {
 	err := f.turn(ctx, name, false)
 	switch {
@@ -93,52 +93,4 @@ func (f *Follower) listen(ctx context.Context, queue *queue) {
 			}
 		}
 	}
-}
-
-// queue holds names, each at most once, in order.
-type queue struct {
-	mu     sync.Mutex
-	wake   *sync.Cond
-	names  []string
-	in     map[string]bool
-	closed bool
-}
-
-func newQueue() *queue {
-	q := &queue{in: map[string]bool{}}
-	q.wake = sync.NewCond(&q.mu)
-	return q
-}
-
-func (q *queue) add(name string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.in[name] && !q.closed {
-		q.in[name] = true
-		q.names = append(q.names, name)
-		q.wake.Signal()
-	}
-}
-
-// next waits for a name; false once the queue is closed.
-func (q *queue) next() (string, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.names) == 0 && !q.closed {
-		q.wake.Wait()
-	}
-	if q.closed {
-		return "", false
-	}
-	name := q.names[0]
-	q.names = q.names[1:]
-	delete(q.in, name)
-	return name, true
-}
-
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.wake.Broadcast()
 }

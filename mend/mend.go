@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,6 +74,7 @@ type Couchmend struct {
 	Feed   *feed.Follower
 	Policy *policy.File // nil: the built-in policy
 
+	log       *slog.Logger
 	workers   int
 	databases []string
 	builtin   *policy.Policy
@@ -84,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Couchmend{workers: o.Workers, databases: o.Databases, builtin: policy.Builtin()}
+	c := &Couchmend{log: o.Log, workers: o.Workers, databases: o.Databases, builtin: policy.Builtin()}
 	if c.workers == 0 {
 		c.workers = 2
 	}
@@ -137,15 +139,15 @@ func (c *Couchmend) Close() error {
 
 // Match reports whether a database is followed.
 func (c *Couchmend) Match(db string) bool {
-	if len(c.databases) == 0 {
+	globs := c.databases
+	if len(globs) == 0 {
+		if c.Policy == nil || len(c.Policy.Databases) == 0 {
+			return !strings.HasPrefix(db, "_") // CouchDB's own
+		}
 		return c.policyOf(db) != nil
 	}
-	for _, glob := range c.databases {
-		if policy.Match(glob, db) {
-			return c.policyOf(db) != nil
-		}
-	}
-	return false
+	named := func(glob string) bool { return policy.Match(glob, db) }
+	return slices.ContainsFunc(globs, named) && c.policyOf(db) != nil
 }
 
 // covered checks that the policy speaks of the databases that were asked for
@@ -165,8 +167,6 @@ func (c *Couchmend) policyOf(db string) *policy.Policy {
 	switch {
 	case c.Policy != nil && len(c.Policy.Databases) > 0:
 		return c.Policy.For(db)
-	case strings.HasPrefix(db, "_") && len(c.databases) == 0:
-		return nil // CouchDB's own
 	case c.Policy != nil && c.Policy.Policies[policy.DefaultName] != nil:
 		return c.Policy.Policies[policy.DefaultName]
 	}
@@ -205,20 +205,46 @@ func (c *Couchmend) names() []string {
 // Run follows and mends until ctx ends. A server that is away is waited for; an
 // error is one that no waiting mends: another program answers at the URL, the
 // login is refused, the journal is full.
-func (c *Couchmend) Run(ctx context.Context) error {
-	if err := c.ready(ctx); err != nil {
+func (c *Couchmend) Run(outer context.Context) error {
+	if err := c.ready(outer); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
+	defer func() { c.log.Info("summary", c.counts()...) }()
 	var group sync.WaitGroup
 	group.Go(func() { cancel(c.Mender.Work(ctx, c.workers)) })
 	group.Go(func() { cancel(c.Feed.Run(ctx)) })
+	group.Go(func() { c.summarize(ctx) })
 	group.Wait()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
+	if outer.Err() == nil {
+		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// summaryEvery is how often a run logs its counts.
+const summaryEvery = time.Minute
+
+// summarize logs the counts now and then, where they have changed, until ctx
+// ends.
+func (c *Couchmend) summarize(ctx context.Context) {
+	before := c.counts()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(summaryEvery):
+		}
+		if now := c.counts(); !slices.Equal(now, before) {
+			c.log.Info("summary", now...)
+			before = now
+		}
+	}
+}
+
+func (c *Couchmend) counts() []any {
+	return slices.Concat(c.Feed.Stats.Attrs(), c.Mender.Stats.Attrs())
 }
 
 // Once mends what there is now, and returns when all of it is resolved or in
@@ -235,6 +261,7 @@ func (c *Couchmend) Once(ctx context.Context) error {
 		return err
 	}
 	working, stop := context.WithCancelCause(ctx)
+	defer func() { c.log.Info("summary", c.counts()...) }()
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer stop(nil)
@@ -243,6 +270,7 @@ func (c *Couchmend) Once(ctx context.Context) error {
 			stop(err)
 		}
 	})
+	group.Go(func() { c.summarize(working) })
 	err = c.Mender.Resume(working)
 	if err == nil {
 		err = c.Feed.Once(working, names)

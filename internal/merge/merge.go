@@ -54,6 +54,7 @@ type merger struct {
 	rule      *Rule
 	revisions map[couchmend.Rev]couchmend.Revision
 	problems  []problem
+	baseless  bool // a step had no exact base
 }
 
 type problem struct {
@@ -137,6 +138,7 @@ func (m *merger) join(acc, head side, s revtree.Step) side {
 	}
 	st := step{merger: m, a: acc, b: head}
 	st.base, st.exact = m.base(s)
+	m.baseless = m.baseless || !st.exact
 	if m.rule.SoftDelete != nil {
 		if whole, ok := st.softDelete(); ok {
 			return whole
@@ -146,14 +148,15 @@ func (m *merger) join(acc, head side, s revtree.Step) side {
 }
 
 // base merges what both sides of a step grew from. Where that is itself in
-// dispute, there is no base.
+// dispute, or was merged without a base, there is none: a site that has the
+// older bodies makes another one of it, and the two would never agree.
 func (m *merger) base(s revtree.Step) (side, bool) {
 	if s.How != revtree.ThreeWay {
 		return side{}, false
 	}
 	sub := merger{rule: m.rule, revisions: m.revisions}
 	base, ok := sub.fold(s.Base)
-	return base, ok && len(sub.problems) == 0
+	return base, ok && len(sub.problems) == 0 && !sub.baseless
 }
 
 // taken returns the side that stands whole, as the merge of both.
@@ -201,6 +204,11 @@ func (s *step) softDelete() (side, bool) {
 	}
 	if s.exact && jsondoc.Unchanged(s.base.body, edited.body) && sameFiles(s.base, edited) {
 		return side{}, false
+	}
+	if !s.exact && soft.Wins != SoftReview {
+		s.problem(couchmend.ReasonNoBase, fmt.Sprintf("%s: soft-deleted in %s, not in %s; what they grew from is not known, so one may have been restored",
+			soft.Field, list(gone.heads), list(edited.heads)))
+		return s.a, true
 	}
 	switch soft.Wins {
 	case SoftEditStands:

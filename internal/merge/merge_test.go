@@ -205,6 +205,8 @@ func TestASoftDeletionFollowsTheRule(t *testing.T) {
 		{"beside no edit it is an ordinary change", SoftReview, base, base, gone, gone},
 		{"on both sides it is an ordinary change", SoftReview, base, `{"n":2,"deleted":true}`, gone, `{"n":2,"deleted":true}`},
 		{"taken back on one side", SoftDeleteStands, gone, `{"n":1}`, `{"n":3,"deleted":true}`, `{"n":3}`},
+		{"without a base, one of the two may have been restored", SoftDeleteStands, "", edited, gone, "review: no_base"},
+		{"without a base an edit does not stand either", SoftEditStands, "", gone, edited, "review: no_base"},
 		{"false and empty are not deleted", SoftReview, base, `{"n":1,"deleted":false}`, edited, `{"n":2,"deleted":false}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -117,6 +117,7 @@ func (s server) ask(t *testing.T, method, path string, body, answer any) int {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json") // else attachments come as multipart
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -85,18 +85,26 @@ func rest(t *testing.T, both [2]branch) map[string][]string {
 	}
 	var before map[string][]string
 	for round := range maxRounds {
-		both[0].once(t)
-		both[1].once(t)
-		exchangeAll(t, both)
-		now := both[0].leaves(t)
+		now := mendAndMeet(t, both)
 		if before != nil && same(before, now) && same(now, both[1].leaves(t)) {
 			t.Logf("at rest after %d rounds", round+1)
 			return now
 		}
 		before = now
 	}
-	t.Fatalf("not at rest after %d rounds", maxRounds)
+	sameLeaves(t, "in the last round", both[1].leaves(t), before)
+	sameLeaves(t, "not at rest", mendAndMeet(t, both), before)
+	t.FailNow()
 	return nil
+}
+
+// mendAndMeet is one round: both branches mend, then replicate.
+func mendAndMeet(t *testing.T, both [2]branch) map[string][]string {
+	t.Helper()
+	both[0].once(t)
+	both[1].once(t)
+	exchangeAll(t, both)
+	return both[0].leaves(t)
 }
 
 func subset(some, all []string) bool {

@@ -30,6 +30,7 @@ type home struct {
 	lock   *os.File
 	server *server.Server
 	token  string
+	brief  bool // see address
 	gone   sync.Once
 }
 
@@ -39,7 +40,7 @@ type address struct {
 	// Brief says that the holder is a command that leaves in a moment: wait
 	// for it and do not depend on its server.
 	Brief bool   `json:"brief,omitempty"`
-	Port  int    `json:"port,omitempty"` // 0 until the server listens
+	Port  int    `json:"port,omitempty"` // 0 until the streams are there
 	Token string `json:"token,omitempty"`
 }
 
@@ -127,7 +128,7 @@ func tryHold(c Config, brief bool) (*home, error) {
 	if err != nil {
 		return nil, fail("open state", diskKind(err), err)
 	}
-	h := &home{dir: c.Dir, lock: lock, token: rand.Text()}
+	h := &home{dir: c.Dir, lock: lock, token: rand.Text(), brief: brief}
 	if err := h.announce(address{PID: os.Getpid(), Brief: brief}); err != nil {
 		h.leave()
 		return nil, fail("open state", diskKind(err), err)
@@ -136,12 +137,14 @@ func tryHold(c Config, brief bool) (*home, error) {
 		h.leave()
 		return nil, fail("open state", diskKind(err), err)
 	}
-	port := h.server.Addr().(*net.TCPAddr).Port
-	if err := h.announce(address{PID: os.Getpid(), Brief: brief, Port: port, Token: h.token}); err != nil {
-		h.leave()
-		return nil, fail("open state", diskKind(err), err)
-	}
 	return h, nil
+}
+
+// open lets others in: when the streams are there, and not before. A command
+// that found none would make them, with settings that only the holder knows.
+func (h *home) open() error {
+	port := h.server.Addr().(*net.TCPAddr).Port
+	return h.announce(address{PID: os.Getpid(), Brief: h.brief, Port: port, Token: h.token})
 }
 
 // serve starts the NATS server: on loopback, for holders of the token.

@@ -177,7 +177,14 @@ func startHome(ctx context.Context, c Config, h *home) (*Ledger, error) {
 		h.leave()
 		return nil, fail("open state", couchmend.KindOther, err)
 	}
-	return start(ctx, c, h, conn, true)
+	l, err := start(ctx, c, h, conn, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.open(); err != nil {
+		return nil, errors.Join(fail("open state", diskKind(err), err), l.Close())
+	}
+	return l, nil
 }
 
 // start makes a Ledger of a connection; it owns conn and h from here on.
@@ -194,6 +201,9 @@ func start(ctx context.Context, c Config, h *home, conn *nats.Conn, setBounds bo
 		l.pauses, err = l.watchPauses(ctx)
 	}
 	if err != nil {
+		if full := l.room("open state", 0); full != nil {
+			err = full // whatever the server calls it
+		}
 		return nil, errors.Join(wrap("open state", err), l.Close())
 	}
 	return l, nil

@@ -175,12 +175,15 @@ func WinnerFirst(leaves []couchmend.Revision) {
 // grew from the same restored revision are an ordinary conflict. A tombstone
 // on another leaf that the same undo restored releases it too.
 func (t *Tree) OpenHolds(live, dead []couchmend.Rev) []couchmend.Rev {
-	if !slices.ContainsFunc(live, func(leaf couchmend.Rev) bool { return slices.ContainsFunc(t.paths[leaf], IsMark) }) {
+	if len(t.borne) == 0 {
 		return nil
 	}
 	var open []couchmend.Rev
 	for _, r := range t.sorted() {
 		hold, release := HoldMark(r), ReleaseMark(r)
+		if !t.Bears(hold) {
+			continue
+		}
 		holding := 0
 		for _, leaf := range live {
 			if set := t.Contains(leaf); set.Has(hold) && !set.Has(release) {

@@ -69,6 +69,9 @@ const (
 	// requestTimeout bounds one request to NATS where the context has no
 	// earlier deadline: a server that lost its disk does not answer at all.
 	requestTimeout = 20 * time.Second
+	// openFree is what a JetStream needs to start, in bytes: it writes a little,
+	// and does not get over a disk without any room.
+	openFree = 1 << 20
 )
 
 func (c *Config) setDefaults() error {
@@ -172,6 +175,10 @@ func Connect(ctx context.Context, c Config) (*Ledger, error) {
 }
 
 func startHome(ctx context.Context, c Config, h *home) (*Ledger, error) {
+	if free, err := freeBytes(c.Dir); err == nil && free < openFree {
+		h.leave()
+		return nil, fail("open state", couchmend.KindFull, fmt.Errorf("there is no room under %s", c.Dir))
+	}
 	conn, err := nats.Connect("", append(clientOptions(c), nats.InProcessServer(h.server), nats.Token(h.token))...)
 	if err != nil {
 		h.leave()
@@ -201,9 +208,6 @@ func start(ctx context.Context, c Config, h *home, conn *nats.Conn, setBounds bo
 		l.pauses, err = l.watchPauses(ctx)
 	}
 	if err != nil {
-		if full := l.room("open state", 0); full != nil {
-			err = full // whatever the server calls it
-		}
 		return nil, errors.Join(wrap("open state", err), l.Close())
 	}
 	return l, nil

@@ -23,9 +23,9 @@ type batch struct {
 	digest string // of the policy
 	size   int    // documents in all
 
-	read, written int    // documents of which that worked
-	suspects      []*job // those with which the server failed, each alone
-	answers       bool   // the server does, about this database
+	worked   map[string]bool // requests that did, by their Op
+	suspects []*job          // documents with which the server failed, each alone
+	answers  bool            // the server does, about this database
 }
 
 var (
@@ -76,7 +76,6 @@ func (b *batch) piece(ctx context.Context, jobs []*job) (left []*job, err error)
 	if err != nil {
 		n = 0
 	} else {
-		b.read += n
 		err = b.carryOut(ctx, jobs[:n])
 	}
 	left = slices.Clone(jobs[n:])
@@ -139,10 +138,7 @@ func refusesRequest(err error) bool {
 // do with one.
 func (b *batch) proven(err error) bool {
 	var e *couchmend.Error
-	if errors.As(err, &e) && e.Op == "bulk_docs" {
-		return b.written > 0
-	}
-	return b.read > 0
+	return errors.As(err, &e) && b.worked[e.Op]
 }
 
 // judge ends a batch: what the server fails with, and not with the others, has

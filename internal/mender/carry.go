@@ -78,7 +78,7 @@ func (b *batch) write(ctx context.Context, jobs []*job) error {
 	for _, j := range merged {
 		if j.end == unfinished {
 			j.end = resolved
-			b.written++
+			b.worked["bulk_docs"] = true
 		}
 	}
 	return nil
@@ -99,6 +99,7 @@ func (b *batch) stillCurrent(ctx context.Context, jobs []*job) ([]*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.worked["all_docs"] = true
 	return slices.DeleteFunc(jobs, func(j *job) bool {
 		w := winners[j.conflict.ID]
 		switch {

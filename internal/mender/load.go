@@ -37,7 +37,11 @@ func (b *batch) load(ctx context.Context, jobs []*job) (int, error) {
 	if err := b.loadBases(ctx, jobs[:n]); err != nil {
 		return 0, err
 	}
-	return n, b.loadContents(ctx, jobs[:n])
+	if err := b.loadContents(ctx, jobs[:n]); err != nil {
+		return 0, err
+	}
+	b.worked["bulk_get"] = true
+	return n, nil
 }
 
 // loadNamed reads the leaves of jobs whose tasks name them, as far as such jobs
@@ -98,6 +102,7 @@ func (b *batch) loadUnnamed(ctx context.Context, jobs []*job) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		b.worked["open_revs"] = true
 		j.conflict.RevsLimit, j.reread = b.db.revsLimit, true
 		for at := range leaves {
 			j.add(couch.Got{ID: j.conflict.ID, Rev: leaves[at].Rev, Revision: &leaves[at]})

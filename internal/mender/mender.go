@@ -169,7 +169,7 @@ func (m *Mender) Mend(ctx context.Context, tasks []ledger.Task) error {
 	if err != nil {
 		return m.giveBack(ctx, name, jobs, err)
 	}
-	b := &batch{Mender: m, db: db, rules: rules, digest: digest, size: len(jobs)}
+	b := &batch{Mender: m, db: db, rules: rules, digest: digest, size: len(jobs), worked: map[string]bool{}}
 	b.gated = db.Gated(func() error {
 		if m.Ledger.Paused(name) {
 			return errPaused

@@ -114,7 +114,7 @@ func (m *Mender) look(ctx context.Context, dbName string) (*batch, error) {
 	if rules == nil {
 		return nil, &couchmend.Error{Op: "decide", DB: dbName, Kind: couchmend.KindUsage, Err: errors.New("the policy names no such database")}
 	}
-	return &batch{Mender: m, db: db, gated: db.DB, rules: rules}, nil
+	return &batch{Mender: m, db: db, gated: db.DB, rules: rules, worked: map[string]bool{}}, nil
 }
 
 // Apply carries out a person's decision on what that person was shown: c. It
@@ -130,7 +130,7 @@ func (m *Mender) Apply(ctx context.Context, c couchmend.Conflict, d couchmend.De
 	if err := unchanged(ctx, db, c); err != nil {
 		return err
 	}
-	b := &batch{Mender: m, db: db, gated: db.DB}
+	b := &batch{Mender: m, db: db, gated: db.DB, worked: map[string]bool{}}
 	j := &job{task: &ledger.Task{}, conflict: c, decision: d, started: time.Now()}
 	if err := b.loadDoomed(ctx, []*job{j}); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -40,21 +41,49 @@ type site struct {
 	mu        sync.Mutex
 	requests  []string
 	written   []string // the bodies of _bulk_docs
+	// answer, where it is set, may answer a request in the server's stead.
+	answer func(r *http.Request, body string) (status int, text string)
 }
 
 // RoundTrip records what is written on its way to the server.
 func (s *site) RoundTrip(r *http.Request) (*http.Response, error) {
-	if strings.HasSuffix(r.URL.Path, "/_bulk_docs") {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		s.written = append(s.written, string(body))
-		s.mu.Unlock()
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
+	s.mu.Lock()
+	answer := s.answer
+	if strings.HasSuffix(r.URL.Path, "/_bulk_docs") {
+		s.written = append(s.written, string(body))
+	}
+	s.mu.Unlock()
+	if answer != nil {
+		switch status, text := answer(r, string(body)); status {
+		case 0:
+		case dropped:
+			return nil, errors.New("dropped")
+		default:
+			return &http.Response{
+				StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
+				Body: io.NopCloser(strings.NewReader(text)), Request: r,
+			}, nil
+		}
+	}
 	return s.transport.RoundTrip(r)
+}
+
+// dropped is the status of a request that never arrives.
+const dropped = -1
+
+// answering sets answer; nil ends it.
+func (s *site) answering(answer func(r *http.Request, body string) (int, string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
 }
 
 // numbers merges every field: numbers add up, all else is the winner's.
@@ -157,6 +186,33 @@ func (s *site) work() error {
 		}
 	}
 	return failed
+}
+
+// workUntil mends what is in the queue until ok, or for a long time.
+func (s *site) workUntil(what string, ok func() bool) {
+	s.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			s.Fatalf("never: %s", what)
+		}
+		tasks, err := s.ledger.Fetch(s.ctx, 100, 20*time.Millisecond)
+		if err != nil {
+			s.Fatal(err)
+		}
+		_ = s.Mend(s.ctx, tasks)
+	}
+}
+
+func (s *site) reviewed(id string) func() bool {
+	return func() bool {
+		_, ok, _ := s.ledger.Case(s.ctx, "clinic", id)
+		return ok
+	}
+}
+
+func (s *site) emptied() bool {
+	n, err := s.ledger.Pending(s.ctx)
+	return err == nil && n == 0
 }
 
 // body returns a document's winning body and its number of live leaves.

@@ -74,22 +74,19 @@ func (s sight) bases() []couchmend.Revision {
 	return slices.SortedFunc(maps.Values(s.conflict.Bases), func(a, b couchmend.Revision) int { return b.Rev.Compare(a.Rev) })
 }
 
-// name is a leaf's place in the conflict.
+// name is a revision's place in the conflict.
 func (s sight) name(r couchmend.Rev) string {
-	for i, leaf := range s.leaves() {
-		switch {
-		case leaf.Rev != r:
-		case leaf.Deleted && s.tree.isBurial(leaf):
-			return "buried"
-		case leaf.Deleted:
-			return "deleted"
-		case i == 0:
-			return "winner"
-		default:
-			return "leaf"
-		}
-	}
-	if _, ok := s.conflict.Bases[r]; ok {
+	_, isBase := s.conflict.Bases[r]
+	switch t := s.tree.twigs[r]; {
+	case t != nil && t.leaf != nil && t.leaf.Deleted && s.tree.isBurial(*t.leaf):
+		return "buried"
+	case t != nil && t.leaf != nil && t.leaf.Deleted:
+		return "deleted"
+	case r == s.tree.winner:
+		return "winner"
+	case t != nil && t.leaf != nil:
+		return "leaf"
+	case isBase:
 		return "base"
 	}
 	return "revision"
@@ -113,13 +110,16 @@ func (s sight) revision(text string) (couchmend.Rev, error) {
 	case 0:
 		return couchmend.Rev{}, usage(fmt.Errorf("%s/%q has no revision %s in its tree", s.conflict.DB, s.conflict.ID, text))
 	}
+	slices.SortFunc(found, couchmend.Rev.Compare)
 	return couchmend.Rev{}, usage(fmt.Errorf("%s could be %s: give more of it", text, shortRevs(found)))
 }
 
 // state says in a few words how a document stands.
 func (s sight) state() string {
-	words := plural(len(s.conflict.Leaves), "live leaf")
-	words = strings.Replace(words, "leafs", "leaves", 1)
+	words := "1 live leaf"
+	if n := len(s.conflict.Leaves); n != 1 {
+		words = fmt.Sprintf("%d live leaves", n)
+	}
 	if len(s.conflict.Dead) > 0 {
 		words += fmt.Sprintf(", %d deleted", len(s.conflict.Dead))
 	}

@@ -126,15 +126,15 @@ func describe(a couchmend.Attachment) string {
 
 // comparison is what diff prints as JSON.
 type comparison struct {
-	DB     string           `json:"db"`
-	ID     string           `json:"id"`
-	Sides  []side           `json:"sides"`
-	Fields []comparedFields `json:"fields"`
+	DB     string          `json:"db"`
+	ID     string          `json:"id"`
+	Sides  []side          `json:"sides"`
+	Fields []comparedField `json:"fields"`
 }
 
-// comparedFields is one field; Values has one for each side, null where the
+// comparedField is one field; Values has one for each side, null where the
 // side has no such field (and where it is null: Absent tells them apart).
-type comparedFields struct {
+type comparedField struct {
 	Path    string            `json:"path"`
 	Differs bool              `json:"differs"`
 	Values  []json.RawMessage `json:"values"`
@@ -142,9 +142,9 @@ type comparedFields struct {
 }
 
 func newComparison(db, id string, sides []side, rows []fieldRow) comparison {
-	c := comparison{DB: db, ID: id, Sides: sides, Fields: []comparedFields{}}
+	c := comparison{DB: db, ID: id, Sides: sides, Fields: []comparedField{}}
 	for _, row := range rows {
-		f := comparedFields{Path: row.Path, Differs: row.Differs}
+		f := comparedField{Path: row.Path, Differs: row.Differs}
 		for i, v := range row.Values {
 			if v == nil {
 				f.Absent = append(f.Absent, i)

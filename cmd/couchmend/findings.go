@@ -212,7 +212,7 @@ func (r *scanReport) end(a *app, cmd *scanCmd) error {
 		a.printf("  dismissed   %d\n", s.Conflicts-s.Open)
 	}
 	d := s.Deepest
-	a.printf("  deepest     %s/%s: %d live leaves, %d edits deep\n", clean(d.DB), clean(d.ID), len(d.Leaves), d.Depth)
+	a.printf("  deepest     %s/%s: %d live leaves, %s deep\n", clean(d.DB), clean(d.ID), len(d.Leaves), plural(d.Depth, "edit"))
 	if s.Limited {
 		a.printf("Stopped at --limit.\n")
 	}

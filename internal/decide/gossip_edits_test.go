@@ -36,11 +36,18 @@ func (s *site) edit() {
 func (s *site) change(leaf couchmend.Revision) couchmend.Revision {
 	w := s.w
 	now, e := contentOf(leaf.Body), edit{counts: map[string]int{}, clocks: map[string]write{}}
+	if w.chance(w.softDeletes) {
+		now.gone = !now.gone
+	}
 	kinds, most := 6, 4
 	if w.plain {
 		kinds, most = 4, 1
 	}
-	switch i := w.rnd.IntN(kinds); i {
+	i := w.rnd.IntN(kinds)
+	if w.joins {
+		i = 2 + w.rnd.IntN(3)
+	}
+	switch i {
 	case 0, 1:
 		e.counts[fmt.Sprintf("c%d", i)] = w.rnd.IntN(2*most+1) - most
 	case 2, 3:

@@ -16,6 +16,9 @@ var scenarios = []scenario{
 	{name: "ancestors' bodies everywhere", bodiesEverywhere: true},
 	{name: "each site its own bodies"},
 	{name: "compaction", compaction: 0.3},
+	{name: "joins alone, compaction", joins: true, compaction: 0.5, never: "review"},
+	{name: "joins alone, compaction, stemming", joins: true, compaction: 0.3, revsLimit: 60, burst: 10, never: "review"},
+	{name: "soft deletions, compaction", joins: true, softDeletes: 0.4, compaction: 0.5},
 	{name: "stemmed paths, more edits than marks", revsLimit: 50, burst: 25},
 	{name: "stemmed paths, bodies everywhere", revsLimit: 60, burst: 12, bodiesEverywhere: true},
 	{name: "a user saves between our read and our write", race: 0.3},
@@ -50,7 +53,7 @@ func TestGossipEndsExactOrInReview(t *testing.T) {
 						t.Fatalf("seed %d: review for %s\n%s", seed, reason, w.tell())
 					}
 				}
-				if !end.allowed {
+				if !end.allowed || end.kind == s.never {
 					t.Fatalf("seed %d: %s: %s", seed, end.kind, end.words)
 				}
 			}
@@ -191,6 +194,8 @@ func (w *world) judgeContent(leaf couchmend.Revision) end {
 	switch {
 	case len(w.undone) > 0:
 		return allowed("decided by a person")
+	case w.softDeletes > 0 && all:
+		return allowed("at rest") // a side that stands whole drops the other's edits
 	case !all && !w.deleted && w.foreign == 0:
 		return broken("LOST", w.tell())
 	case !want.equal(contentOf(leaf.Body)):

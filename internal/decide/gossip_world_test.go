@@ -54,8 +54,11 @@ type scenario struct {
 	rule             merge.Deletes
 	undo             float64            // how likely an edit is the undo of a merge
 	race             float64            // how likely a user saves between our read and our write
+	softDeletes      float64            // how likely a change is a soft deletion, or takes one back
+	joins            bool               // only fields whose strategies need no base
 	plain            bool               // two counters and two registers: many merges have one body
 	foreign          float64            // how likely another tool picks a leaf and deletes the rest
+	never            string             // an end that is no violation, and yet must not be
 	reasons          []couchmend.Reason // for review, beside a base that could not be had
 	breaks           func(*world, couchmend.Conflict, couchmend.Decision) couchmend.Decision
 }
@@ -106,6 +109,7 @@ type content struct {
 	counts map[string]int
 	clocks map[string]write
 	tags   map[string]bool
+	gone   bool // soft-deleted
 }
 
 func newContent() content {
@@ -166,6 +170,9 @@ func (c content) body() json.RawMessage {
 			}
 		}
 	}
+	if c.gone {
+		add("gone", jsondoc.Value("true"))
+	}
 	add("tags", jsondoc.Array(tags))
 	add("log", jsondoc.Array(log))
 	return json.RawMessage(jsondoc.Object(members))
@@ -178,6 +185,8 @@ func contentOf(body json.RawMessage) content {
 		switch {
 		case m.Name[0] == 'c':
 			c.counts[m.Name], _ = strconv.Atoi(string(m.Value))
+		case m.Name == "gone":
+			c.gone = true
 		case m.Name == "tags":
 			for _, e := range m.Value.Elements() {
 				c.tags[e.Text()] = true
@@ -199,6 +208,14 @@ func newWorld(t testing.TB, s scenario, seed uint64) *world {
 		s.revsLimit = 1000
 	}
 	w := &world{scenario: s, t: t, rnd: rand.New(rand.NewPCG(seed, 1)), rule: ruleOf(s.rule), edits: map[revtree.Mark]edit{}, graves: map[revtree.Mark]edit{}, journal: map[couchmend.Rev]couchmend.Revision{}, reasons: map[couchmend.Reason]bool{}}
+	if w.softDeletes > 0 {
+		w.rule.SoftDelete = &merge.SoftDelete{Field: merge.Path{"gone"}, Wins: merge.SoftDeleteStands}
+	}
+	if w.joins {
+		w.rule.Fields = slices.DeleteFunc(w.rule.Fields, func(f merge.Field) bool {
+			return f.Strategy.Kind == merge.Sum || f.Strategy.Kind == merge.Append
+		})
+	}
 	root := couchmend.Revision{Rev: w.newRev(couchmend.Rev{}), Body: newContent().body()}
 	root.Path = []couchmend.Rev{root.Rev}
 	for range siteCount {

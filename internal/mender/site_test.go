@@ -35,6 +35,7 @@ type site struct {
 	ctx    context.Context
 	node   *couchtest.Node
 	db     *couchtest.DB
+	dir    string // of the ledger
 	ledger *ledger.Ledger
 	*Mender
 	transport *http.Transport
@@ -121,7 +122,7 @@ func (s *site) open(dir string, server *couch.Server) {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = l.Close() })
-	s.ledger = l
+	s.dir, s.ledger = dir, l
 	s.Mender = New(Config{
 		Server: server, Ledger: l,
 		Rules: func(string) (decide.Rules, string) {

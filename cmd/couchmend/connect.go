@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -79,6 +80,18 @@ func (c *connection) state(a *app, f func(*ledger.Ledger) error) error {
 		return err
 	}
 	return errors.Join(f(opened), opened.Close())
+}
+
+// glance is for verbs that only look: where there is no state yet they leave
+// none behind, and look from an empty one until done is called.
+func (c *connection) glance() (done func(), err error) {
+	if _, err := os.Stat(c.stateDir()); c.NATS != "" || !errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil
+	}
+	if c.State, err = os.MkdirTemp("", "couchmend-"); err != nil {
+		return nil, err
+	}
+	return func() { os.RemoveAll(c.State) }, nil // it is in a temporary directory
 }
 
 // defaultPolicy is the policy file that is used where none is named.

@@ -29,8 +29,13 @@ func (d *diffCmd) Run(a *app) error {
 	if len(d.Revs) != 0 && len(d.Revs) != 2 {
 		return usage(errors.New("give two revisions to compare, or none"))
 	}
+	done, err := d.glance()
+	if err != nil {
+		return err
+	}
+	defer done()
 	var sides []side
-	err := d.visit(a, func(c *mend.Couchmend) error {
+	err = d.visit(a, func(c *mend.Couchmend) error {
 		seen, err := d.look(a, c)
 		if err != nil {
 			return err

@@ -17,8 +17,13 @@ func (historyCmd) Help() string {
 
 // Run lists a document's journal.
 func (h *historyCmd) Run(a *app) error {
+	done, err := h.glance()
+	if err != nil {
+		return err
+	}
+	defer done()
 	var entries []ledger.Entry
-	err := h.state(a, func(l *ledger.Ledger) (err error) {
+	err = h.state(a, func(l *ledger.Ledger) (err error) {
 		entries, err = l.History(a.ctx, h.DB, h.ID)
 		return err
 	})

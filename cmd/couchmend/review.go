@@ -56,8 +56,13 @@ const listPage = 250
 // Run lists the review queue.
 func (r *reviewListCmd) Run(a *app) error {
 	t := a.table(a.stdout, "DB", "DOCUMENT", "REASON", "SINCE", "LEAVES", "RULE", "WHY").cut(5, 6)
+	done, err := r.glance()
+	if err != nil {
+		return err
+	}
+	defer done()
 	n, dismissed := 0, 0
-	err := r.state(a, func(l *ledger.Ledger) error {
+	err = r.state(a, func(l *ledger.Ledger) error {
 		return r.cases(a, l, ledger.Filter{Reason: r.Reason}, func(waits ledger.Case) error {
 			if waits.Dismissed && !r.All {
 				dismissed++

@@ -28,19 +28,24 @@ func (scanCmd) Help() string {
 
 // Run scans.
 func (s *scanCmd) Run(a *app) error {
+	done, err := s.glance()
+	if err != nil {
+		return err
+	}
+	defer done()
 	s.Databases = append(s.Databases, s.DBs...)
 	bar := a.progress()
 	defer bar.close()
 	sc := &scan{cmd: s, bar: bar, report: newScanReport(a, s, bar)}
-	for done := false; !done; {
+	for scanned := false; !scanned; {
 		err := s.visit(a, func(c *mend.Couchmend) (err error) {
-			done, err = sc.stretch(a.ctx, c)
+			scanned, err = sc.stretch(a.ctx, c)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if !done {
+		if !scanned {
 			wait(a.ctx, stretchGap)
 		}
 	}

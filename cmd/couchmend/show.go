@@ -32,8 +32,13 @@ func (s *showCmd) Run(a *app) error { return s.show(a, false) }
 
 // show shows a document; with onlyReview just one that waits for a person.
 func (s *showCmd) show(a *app, onlyReview bool) error {
+	done, err := s.glance()
+	if err != nil {
+		return err
+	}
+	defer done()
 	var seen sight
-	err := s.visit(a, func(c *mend.Couchmend) (err error) {
+	err = s.visit(a, func(c *mend.Couchmend) (err error) {
 		seen, err = s.look(a, c)
 		return err
 	})

@@ -32,6 +32,7 @@ func fails(t *testing.T, at site, words ...string) {
 }
 
 func TestAWrongPasswordIsTriedOnce(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		if s.node != nil {
 			s.node.AddUser("admin", "secret", "_admin") // no more an admin party
@@ -71,6 +72,7 @@ func TestAServerThatIsNotThereIsNamed(t *testing.T) {
 }
 
 func TestAnotherWebServerIsNotTakenForCouchDB(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{
 		"a page":   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>hello</html>") },
 		"JSON":     func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"hello":"world"}`) },
@@ -86,6 +88,7 @@ func TestAnotherWebServerIsNotTakenForCouchDB(t *testing.T) {
 }
 
 func TestAMissingDatabaseIsNamed(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		db := s.newName(t)
 		end := s.site(t, records).run(t, "run", "--once", "--db", db)
@@ -96,6 +99,7 @@ func TestAMissingDatabaseIsNamed(t *testing.T) {
 }
 
 func TestAPolicyWithATypoIsRefusedBeforeAnythingIsDone(t *testing.T) {
+	t.Parallel()
 	p := through(t, newServer(t), silent)
 	at := p.site(t, strings.Replace(records, "when:", "wen:", 1))
 	fails(t, at, "couchmend.yaml:7:", "wen", "when")
@@ -105,6 +109,7 @@ func TestAPolicyWithATypoIsRefusedBeforeAnythingIsDone(t *testing.T) {
 }
 
 func TestADatabaseCreatedAnewIsReadFromItsStart(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		db, at := s.newDB(t), s.site(t, records)
 		for i := range 5 {
@@ -123,6 +128,7 @@ func TestADatabaseCreatedAnewIsReadFromItsStart(t *testing.T) {
 }
 
 func TestADesignDocumentIsReportedAndALocalOneLeftAlone(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		db, at := s.newDB(t), s.site(t, records)
 		s.conflict(t, db, "_design/views")
@@ -143,6 +149,7 @@ func TestADesignDocumentIsReportedAndALocalOneLeftAlone(t *testing.T) {
 }
 
 func TestDocumentsOfSevenMegabytesAreMerged(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		db, at := s.newDB(t), s.site(t, records)
 		big := strings.Repeat("seven MB", 7<<20/8)
@@ -158,6 +165,7 @@ func TestDocumentsOfSevenMegabytesAreMerged(t *testing.T) {
 }
 
 func TestOddIDsAreMerged(t *testing.T) {
+	t.Parallel()
 	ids := []string{
 		"a/b", "/", "a b+c", " ", "50%", "%2F", "a?b#c&d=e", `"quoted"`, `back\slash`, "a:b@c", "..", ".", "'", "line\nbreak\ttab",
 		"é", "e\u0301", "患者", "🙂", "\u202eright to left", "x" + strings.Repeat("long", 400), "<script>", "{}", "a,b", "-", "~",
@@ -180,6 +188,7 @@ func TestOddIDsAreMerged(t *testing.T) {
 }
 
 func TestADocumentOfVeryManyLeavesIsOneMerge(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		db, at := s.newDB(t), s.site(t, records)
 		n := number(t, "COUCHMEND_E2E_LEAVES", 300)
@@ -206,6 +215,7 @@ func TestADocumentOfVeryManyLeavesIsOneMerge(t *testing.T) {
 }
 
 func TestAStateDirectoryInUseIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	db, at := s.newDB(t), s.site(t, records)
 	running := at.start(t, "run", "--db", db)

@@ -159,7 +159,8 @@ func TestAConnectionThatFallsSilentIsReplaced(t *testing.T) {
 	newSite(t, records, "COUCHDB_URL="+w.url).start(t, "run", "--db", db)
 	s.conflict(t, db, "before")
 	eventually(t, soon, "it is followed", func() bool { return s.merged(t, db, "before") })
-	w.silence() // all connections that there are
+	time.Sleep(2 * time.Second) // until nothing but the feed is under way
+	w.silence()
 	s.conflict(t, db, "after")
 	eventually(t, 60*time.Second, "it is followed again", func() bool { return s.merged(t, db, "after") })
 }
@@ -231,6 +232,7 @@ func (w *wire) pass(to io.Writer, from io.Reader, born int) {
 }
 
 func TestABacklogLargerThanTheQueueWaitsInTheFeed(t *testing.T) {
+	t.Parallel()
 	const limit, conflicts = 50, 400
 	s := newServer(t)
 	db := s.newDB(t)

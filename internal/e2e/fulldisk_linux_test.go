@@ -8,6 +8,7 @@ import (
 )
 
 func TestAFullDiskStopsMendingBeforeAnythingIsBuriedAndRoomLetsItGoOn(t *testing.T) {
+	t.Parallel()
 	const conflicts, size = 20, 1 << 20
 	s := newServer(t)
 	db, p := s.newDB(t), through(t, s, silent)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestARunThatIsKilledAgainAndAgainEndsAsOneThatIsNot(t *testing.T) {
+	t.Parallel()
 	for name, forget := range map[string]bool{"with its state": false, "without its state": true} {
 		t.Run(name, func(t *testing.T) {
 			onEachServer(t, func(t *testing.T, s server) { killAgainAndAgain(t, s, forget) })

@@ -16,6 +16,7 @@ func generated(t *testing.T, small int) *conflictgen.Generator {
 }
 
 func TestRunOnceMergesEveryDocumentAsTheOracleDoesAndASecondRunWritesNothing(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		g := generated(t, 400)
 		db := s.load(t, g)
@@ -39,6 +40,7 @@ func TestRunOnceMergesEveryDocumentAsTheOracleDoesAndASecondRunWritesNothing(t *
 }
 
 func TestARunWithoutStateFindsNothingLeftToDo(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		g := generated(t, 200)
 		db := s.load(t, g)

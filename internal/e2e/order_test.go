@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +21,7 @@ import (
 func (b branch) onlyOrdered(t *testing.T, c conflictgen.Case) bool {
 	t.Helper()
 	var doc json.RawMessage
-	status := b.server.ask(t, http.MethodGet, "/"+b.db+"/"+url.PathEscape(c.ID)+"?conflicts=true&attachments=true", nil, &doc)
+	status := b.server.ask(t, http.MethodGet, "/"+b.db+"/"+escaped(c.ID)+"?conflicts=true&attachments=true", nil, &doc)
 	if status != http.StatusOK || c.Want.Body == nil {
 		return false
 	}

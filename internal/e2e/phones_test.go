@@ -73,13 +73,14 @@ func follow(t *testing.T, db string, env ...string) {
 	send(t, http.MethodPut, db)
 	t.Cleanup(func() { send(t, http.MethodDelete, db) })
 	name := db[strings.LastIndex(db, "/")+1:]
+	drawer := openDrawer(t) // or skip
 	start(t, phonesPolicy, env, "run", "--db", name)
 
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	s := &story{
 		rng: mathrand.New(mathrand.NewPCG(seed, 0)), db: db,
-		want: map[string]visit{}, shownTo: openDrawer(t),
+		want: map[string]visit{}, shownTo: drawer,
 	}
 	for _, name := range []string{"ann", "ben", "cid", "dee"} {
 		s.phones = append(s.phones, phone{s.shownTo, name})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -28,8 +29,16 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, build.Run()
 })
 
+// Most of these tests wait, for a server that does not answer or for a process,
+// so they run side by side. Give -parallel 1 where figures are to be compared.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
+	if err := compactAgain(); err != nil {
+		fmt.Fprintln(os.Stderr, "automatic compaction is still off:", err)
+	}
 	if path, err := binary(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,23 +63,46 @@ func number(t *testing.T, env string, small int) int {
 	return n
 }
 
-// keepOldBodies stops automatic compaction while the test runs: it takes the
+// keepOldBodies stops automatic compaction until all tests are done: it takes
 // bases away, at moments of its own choosing, and the oracle would be wrong.
 func (s server) keepOldBodies(t *testing.T) {
 	const setting, off = "/_node/_local/_config/smoosh/db_channels", "upgrade_dbs"
+	compaction.Lock()
+	defer compaction.Unlock()
 	var before string
 	status := s.ask(t, http.MethodGet, setting, nil, &before)
 	if before == off {
 		return
 	}
 	s.must(t, http.MethodPut, setting, off, nil)
-	t.Cleanup(func() {
-		if status == http.StatusOK {
-			s.must(t, http.MethodPut, setting, before, nil)
-		} else {
-			s.must(t, http.MethodDelete, setting, nil, nil)
+	compaction.restore = func() error {
+		method, value := http.MethodPut, strconv.Quote(before)
+		if status != http.StatusOK {
+			method, value = http.MethodDelete, ""
 		}
-	})
+		req, err := http.NewRequestWithContext(context.Background(), method, s.url+setting, strings.NewReader(value))
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+}
+
+var compaction struct {
+	sync.Mutex
+	restore func() error
+}
+
+// compactAgain undoes keepOldBodies.
+func compactAgain() error {
+	if compaction.restore == nil {
+		return nil
+	}
+	return compaction.restore()
 }
 
 // newName is the name of a database that does not exist; if it does when the
@@ -178,6 +202,9 @@ policies:
     otherwise: review
 `
 
+// escaped is a document's id in a path: CouchDB reads a bare + as a space.
+func escaped(id string) string { return strings.ReplaceAll(url.PathEscape(id), "+", "%2B") }
+
 // merged reports whether what conflict wrote is merged: one live leaf, both
 // edits in it.
 func (s server) merged(t *testing.T, db, id string) bool {
@@ -186,7 +213,7 @@ func (s server) merged(t *testing.T, db, id string) bool {
 		Left, Right string
 		Conflicts   []string `json:"_conflicts"`
 	}
-	s.ask(t, http.MethodGet, "/"+db+"/"+url.PathEscape(id)+"?conflicts=true", nil, &doc)
+	s.ask(t, http.MethodGet, "/"+db+"/"+escaped(id)+"?conflicts=true", nil, &doc)
 	return doc.Left == "new" && doc.Right == "new" && len(doc.Conflicts) == 0
 }
 

@@ -121,6 +121,7 @@ func subset(some, all []string) bool {
 }
 
 func TestTwoSitesThatMergeTheSameConflictsApartNeedNoMergeWhenTheyMeet(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		g := generated(t, 300)
 		both := branches(t, s, g, nil)
@@ -142,6 +143,7 @@ func TestTwoSitesThatMergeTheSameConflictsApartNeedNoMergeWhenTheyMeet(t *testin
 }
 
 func TestASiteThatWasCompactedComesToTheSameEnd(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		g := generated(t, 300)
 		both := branches(t, s, g, nil)
@@ -151,21 +153,23 @@ func TestASiteThatWasCompactedComesToTheSameEnd(t *testing.T) {
 }
 
 func TestSitesThatEachSawAPartOfTheLeavesComeToTheSameEnd(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
-		g := conflictgen.New(1, conflictgen.Options{Docs: number(t, "COUCHMEND_E2E_DOCS", 300), Shares: withoutDocumentClocks()})
+		g := conflictgen.New(1, conflictgen.Options{Docs: number(t, "COUCHMEND_E2E_DOCS", 300), Shares: orderless()})
 		both := branches(t, s, g, someLeaves)
 		agreed(t, g, both, rest(t, both), branch.onlyOrdered)
 	})
 }
 
-// withoutDocumentClocks leaves out what lives on the clock of a whole document:
-// a merge bears the latest of its leaves' clocks, also for fields that came
-// from the others, so what is merged later depends on what was merged first.
-func withoutDocumentClocks() map[string]int {
+// orderless leaves out what depends on what is merged first: values chosen by
+// the clock of a whole document, since a merge bears the latest of its leaves'
+// clocks for fields from the others, too; and attachments that the policy
+// leaves to the winner.
+func orderless() map[string]int {
 	shares := map[string]int{}
 	for _, name := range conflictgen.Scenarios() {
 		switch name {
-		case "lamport", "sequence", "timestamp", "overlap-under-clock", "no-base-strategies", "clock-tie", "clock-missing":
+		case "lamport", "sequence", "timestamp", "overlap-under-clock", "no-base-strategies", "clock-tie", "clock-missing", "files-winner":
 		default:
 			shares[name] = 1
 		}
@@ -196,6 +200,7 @@ func someLeaves(branch int, c conflictgen.Case) conflictgen.Case {
 // branches have replicated once more: each sees the other's merges beside
 // leaves that are about to be buried.
 func TestReplicationBetweenMergeAndBurialDoesNoHarm(t *testing.T) {
+	t.Parallel()
 	onEachServer(t, func(t *testing.T, s server) {
 		g := generated(t, 300)
 		both := branches(t, s, g, nil)

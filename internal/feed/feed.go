@@ -122,8 +122,8 @@ func (f *Follower) Run(ctx context.Context) error {
 // fatal reports whether waiting can't help.
 func fatal(err error) bool { return couchmend.KindOf(err) == couchmend.KindAuth }
 
-// hold follows each database with a connection of its own. It returns nil when
-// there are too many.
+// hold follows each database with a connection of its own, new ones as they
+// appear. It returns nil when there are too many.
 func (f *Follower) hold(ctx context.Context, names []string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var group sync.WaitGroup
@@ -147,6 +147,8 @@ func (f *Follower) hold(ctx context.Context, names []string) error {
 			mu.Unlock()
 		})
 	}
+	appeared := make(chan struct{}, 1)
+	group.Go(func() { f.await(ctx, appeared) })
 	for {
 		for _, name := range names {
 			start(name)
@@ -157,6 +159,7 @@ func (f *Follower) hold(ctx context.Context, names []string) error {
 				return err
 			}
 			return nil
+		case <-appeared:
 		case <-time.After(f.Refresh):
 		}
 		now, err := f.Databases(ctx)
@@ -170,6 +173,16 @@ func (f *Follower) hold(ctx context.Context, names []string) error {
 			return nil
 		}
 	}
+}
+
+// await says that a database was created, as soon as the server does. There
+// must be room for one word.
+func (f *Follower) await(ctx context.Context, appeared chan<- struct{}) {
+	f.listen(ctx, func(u couch.DBUpdate) {
+		if u.Type == "created" && len(appeared) == 0 {
+			appeared <- struct{}{}
+		}
+	})
 }
 
 // follow reads one database's feed until ctx ends or the database is gone. It

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/ledger"
 )
 
@@ -31,7 +32,7 @@ func (f *Follower) wake(ctx context.Context) error {
 			}
 		})
 	}
-	group.Go(func() { f.listen(ctx, queue) })
+	group.Go(func() { f.listen(ctx, func(u couch.DBUpdate) { queue.add(u.DB) }) })
 	for {
 		names, err := f.Databases(ctx)
 		wait := f.Sweep
@@ -69,14 +70,14 @@ func (f *Follower) visit(ctx context.Context, name string) error {
 	return nil
 }
 
-// listen wakes the databases that the server says have changed. Where that
-// feed is forbidden or missing, the sweeps alone find what changed.
-func (f *Follower) listen(ctx context.Context, queue *queue) {
+// listen tells of databases that the server says were created or have changed.
+// Where that feed is forbidden or missing, listing and sweeps alone find them.
+func (f *Follower) listen(ctx context.Context, tell func(couch.DBUpdate)) {
 	since := "now"
 	for pause := (patience{}); ctx.Err() == nil; pause.wait(ctx) {
 		updates, err := f.Server.DBUpdates(ctx, since)
 		if kind := couchmend.KindOf(err); kind == couchmend.KindForbidden || kind == couchmend.KindNotFound {
-			f.Log.Info("the server does not tell which databases change: all are read through now and then", "every", f.Sweep)
+			f.Log.Info("the server does not tell which databases appear and change: they are listed and read now and then", "listed", f.Refresh, "read", f.Sweep)
 			return
 		}
 		if err != nil {
@@ -89,7 +90,7 @@ func (f *Follower) listen(ctx context.Context, queue *queue) {
 			pause = patience{}
 			since = update.Seq
 			if update.DB != "" && update.Type != "deleted" && f.Match(update.DB) {
-				queue.add(update.DB)
+				tell(update)
 			}
 		}
 	}

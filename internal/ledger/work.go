@@ -111,7 +111,12 @@ func (l *Ledger) Fetch(ctx context.Context, max int, wait time.Duration) ([]Task
 	}
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	if batch, err = l.workers.Fetch(1, jetstream.FetchContext(waiting)); err != nil {
+	batch, err = l.workers.Fetch(1, jetstream.FetchContext(waiting))
+	switch {
+	case err == nil:
+	case waiting.Err() != nil && ctx.Err() == nil: // the wait was over before it began
+		return nil, nil
+	default:
 		return nil, wrap("fetch work", err)
 	}
 	if tasks, err = l.take(ctx, tasks, batch); err == nil && len(tasks) > 0 && max > 1 {

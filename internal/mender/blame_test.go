@@ -80,11 +80,14 @@ func TestARowThatFailsIsNotItsNeighboursFault(t *testing.T) {
 
 func TestAServerThatFailsPutsNoDocumentIntoReview(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"/_bulk_get", "/_all_docs"} {
-		t.Run(path, func(t *testing.T) {
+	for _, c := range []struct {
+		path string
+		ids  []string
+	}{{"/_bulk_get", []string{"a", "b", "c", "d", "e"}}, {"/_all_docs", []string{"a", "b", "c", "d", "e"}}, {"/_all_docs", []string{"a", "b"}}} {
+		t.Run(fmt.Sprint(c.path, len(c.ids)), func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			ids := []string{"a", "b", "c", "d", "e"}
+			path, ids := c.path, c.ids
 			for _, id := range ids {
 				s.fork(id, `{"n":1}`, `{"n":2}`, `{"n":4}`)
 			}
@@ -128,6 +131,8 @@ func TestADatabaseThatFailsHoldsNoOtherUp(t *testing.T) {
 	group.Go(func() { _ = s.Work(ctx, 1) })
 	eventually(t, "the ill one was tried", func() bool { return s.failures("clinic") > 0 })
 	clinic := s.db
+	s.fork("e", `{"n":1}`, `{"n":2}`, `{"n":4}`)
+	s.offer("e")
 	s.db = s.node.CreateDB("other")
 	s.fork("d", `{"n":1}`, `{"n":2}`, `{"n":4}`)
 	item := ledger.Item{DB: "other", ID: "d", Since: "0"}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/couchtest"
+	"github.com/couchmend/couchmend/internal/ledger"
 )
 
 // TestACrashAtAnyRequestChangesNothingInTheEnd lets the process die at each of
@@ -138,9 +139,13 @@ func (s *site) dieAt(k int, effect bool, ids []string) {
 	ctx, die := context.WithCancel(s.ctx)
 	defer die()
 	s.offer(ids...)
-	tasks, err := s.ledger.Fetch(s.ctx, 100, time.Second)
-	if err != nil || len(tasks) != len(ids) {
-		s.Fatalf("%d tasks: %v", len(tasks), err)
+	var tasks []ledger.Task
+	for len(tasks) < len(ids) {
+		some, err := s.ledger.Fetch(s.ctx, 100, time.Second)
+		if err != nil {
+			s.Fatal(err)
+		}
+		tasks = append(tasks, some...)
 	}
 	sent := 0
 	s.answering(func(*http.Request, string) (int, string) {

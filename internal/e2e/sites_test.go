@@ -177,22 +177,28 @@ func orderless() map[string]int {
 	return shares
 }
 
-// someLeaves gives each branch a part of a case's live leaves: one of two or
-// both, by lot, and no leaf to neither.
+// someLeaves gives each branch a part of a case's leaves, by lot, each leaf to
+// one of them or to both; and what these leaves grew from.
 func someLeaves(branch int, c conflictgen.Case) conflictgen.Case {
-	last := c.Steps[len(c.Steps)-1]
+	last := len(c.Steps) - 1
 	var mine []couchmend.Revision
-	for _, leaf := range last {
+	for _, leaf := range c.Steps[last] {
 		lot := fnv.New32a()
 		_, _ = lot.Write([]byte(c.ID + leaf.Rev.String()))
 		if to := lot.Sum32() >> 8 % 3; to == 2 || int(to) == branch {
 			mine = append(mine, leaf)
 		}
 	}
-	c.Steps = append(append([][]couchmend.Revision(nil), c.Steps[:len(c.Steps)-1]...), mine)
-	if len(mine) == 0 { // the document has not come here yet, nor what it grew from
-		c.Steps = nil
+	var steps [][]couchmend.Revision
+	for _, step := range append(c.Steps[:last:last], mine) {
+		step = slices.DeleteFunc(slices.Clone(step), func(r couchmend.Revision) bool {
+			return !slices.ContainsFunc(mine, func(leaf couchmend.Revision) bool { return slices.Contains(leaf.Path, r.Rev) })
+		})
+		if len(step) > 0 {
+			steps = append(steps, step)
+		}
 	}
+	c.Steps = steps
 	return c
 }
 

@@ -164,12 +164,14 @@ func TestSitesThatEachSawAPartOfTheLeavesComeToTheSameEnd(t *testing.T) {
 // orderless leaves out what depends on what is merged first: values chosen by
 // the clock of a whole document, since a merge bears the latest of its leaves'
 // clocks for fields from the others, too; and attachments that the policy
-// leaves to the winner.
+// leaves to the winner. And sums beyond what JavaScript can count: once one
+// branch has put back the digits that a client had cut off, the other one can't
+// tell them from an addition.
 func orderless() map[string]int {
 	shares := map[string]int{}
 	for _, name := range conflictgen.Scenarios() {
 		switch name {
-		case "lamport", "sequence", "timestamp", "overlap-under-clock", "no-base-strategies", "clock-tie", "clock-missing", "files-winner":
+		case "lamport", "sequence", "timestamp", "overlap-under-clock", "no-base-strategies", "clock-tie", "clock-missing", "files-winner", "javascript-rounded":
 		default:
 			shares[name] = 1
 		}

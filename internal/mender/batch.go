@@ -83,7 +83,7 @@ func (b *batch) piece(ctx context.Context, jobs []*job) (left []*job, err error)
 	for _, j := range jobs[:n] {
 		switch {
 		case j.end == again:
-			j.reread, j.task.Leaves = true, nil
+			j.reread = true
 			left = append(left, j)
 		case j.end == unfinished:
 			left = append(left, j)

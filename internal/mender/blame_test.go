@@ -61,6 +61,37 @@ func TestAPoisonDocumentGoesToReviewAlone(t *testing.T) {
 	}
 }
 
+func TestADismissedPoisonDocumentComesBackWhenItChanges(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fork("poison", `{"n":1}`, `{"n":2}`, `{"n":4}`)
+	s.answering(func(r *http.Request, _ string) (int, string) {
+		if strings.HasSuffix(r.URL.Path, "/_bulk_get") {
+			return 400, `{"error":"bad_request","reason":"bad"}`
+		}
+		return 0, ""
+	})
+	again := func() ledger.Case {
+		s.offer("poison")
+		s.workUntil("the queue is empty", s.emptied)
+		return s.wantCase("poison", couchmend.ReasonFailed)
+	}
+	c := again()
+	if c.Dismissed = true; len(c.Leaves) != 2 {
+		t.Errorf("the case names the leaves %v", c.Leaves)
+	}
+	if err := s.ledger.PutCases(s.ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if c := again(); !c.Dismissed {
+		t.Error("it came back though nothing has changed")
+	}
+	s.put("poison", s.db.Leaves("poison")[1].Path, `{"n":9}`)
+	if c := again(); c.Dismissed {
+		t.Error("it stayed away though a leaf is new")
+	}
+}
+
 func TestARowThatFailsIsNotItsNeighboursFault(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -19,7 +19,7 @@ var errMissingLeaf = errors.New("a leaf is not there: this copy of the database 
 // many of the jobs are loaded, at least one. Those after are as they were.
 func (b *batch) load(ctx context.Context, jobs []*job) (int, error) {
 	read := b.loadNamed
-	if len(jobs[0].task.Leaves) == 0 {
+	if !jobs[0].named() {
 		read = b.loadUnnamed
 	}
 	n, err := read(ctx, jobs)
@@ -47,7 +47,7 @@ func (b *batch) load(ctx context.Context, jobs []*job) (int, error) {
 // loadNamed reads the leaves of jobs whose tasks name them, as far as such jobs
 // go.
 func (b *batch) loadNamed(ctx context.Context, jobs []*job) (int, error) {
-	if unnamed := slices.IndexFunc(jobs, func(j *job) bool { return len(j.task.Leaves) == 0 }); unnamed > 0 {
+	if unnamed := slices.IndexFunc(jobs, func(j *job) bool { return !j.named() }); unnamed > 0 {
 		jobs = jobs[:unnamed]
 	}
 	var want []couch.Want
@@ -88,7 +88,7 @@ func (b *batch) loadNamed(ctx context.Context, jobs []*job) (int, error) {
 func (b *batch) loadUnnamed(ctx context.Context, jobs []*job) (int, error) {
 	bytes := int64(0)
 	for i, j := range jobs {
-		if len(j.task.Leaves) > 0 || bytes > b.BatchBytes {
+		if j.named() || bytes > b.BatchBytes {
 			return i, nil
 		}
 		leaves, err := b.db.Leaves(ctx, j.conflict.ID)
@@ -111,6 +111,9 @@ func (b *batch) loadUnnamed(ctx context.Context, jobs []*job) (int, error) {
 	}
 	return len(jobs), nil
 }
+
+// named reports whether a job's task says which leaves to read.
+func (j *job) named() bool { return len(j.task.Leaves) > 0 && !j.reread }
 
 // add takes one leaf in. One that is missing is no leaf any more, and
 // compaction took its body, or this copy of the database has not caught up with

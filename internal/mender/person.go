@@ -95,7 +95,7 @@ func (m *Mender) Previews(ctx context.Context, dbName string, items []ledger.Ite
 func (b *batch) preview(ctx context.Context, j *job) (Preview, error) {
 	if j.end == again {
 		j.unload()
-		j.task.Leaves, j.reread = nil, true
+		j.reread = true
 		if _, err := b.load(ctx, []*job{j}); err != nil {
 			return Preview{}, err
 		}

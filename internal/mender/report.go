@@ -35,7 +35,7 @@ func (m *Mender) report(j *job) {
 		"resolver_status", status,
 		"conflict_resolution_latency_ms", time.Since(j.started).Milliseconds(),
 		"db", j.conflict.DB, "doc_id", j.conflict.ID, "seq", j.task.Seq,
-		"outcome", j.decision.Outcome, "leaf_revs", leavesOf(j.conflict),
+		"outcome", j.decision.Outcome, "leaf_revs", j.leaves(),
 	}
 	if len(j.conflict.Leaves) > 0 {
 		attrs = append(attrs, "winner_rev", j.conflict.Leaves[0].Rev)

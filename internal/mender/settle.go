@@ -98,10 +98,9 @@ func (m *Mender) putCases(ctx context.Context, jobs []*job) error {
 	var cases []ledger.Case
 	var kept []ledger.Entry
 	for _, j := range jobs {
-		c := caseOf(j.conflict, j.decision)
-		c.Attempts, c.Trace, c.FailureClass = j.task.Attempt, j.task.Trace, failureClass(j)
+		c := caseOf(j)
 		if before, ok := known[c.ID]; ok {
-			same := sameRevs(before.Leaves, c.Leaves)
+			same := len(c.Leaves) > 0 && sameRevs(before.Leaves, c.Leaves)
 			if same && before.Reason == c.Reason {
 				j.known = true
 				continue
@@ -129,12 +128,23 @@ func (m *Mender) putCases(ctx context.Context, jobs []*job) error {
 	return m.Ledger.PutCases(ctx, cases...)
 }
 
-func caseOf(c couchmend.Conflict, d couchmend.Decision) ledger.Case {
+func caseOf(j *job) ledger.Case {
+	d := j.decision
 	d.Merge = withoutData(d.Merge)
 	return ledger.Case{
-		DB: c.DB, ID: c.ID, Reason: d.Reason, Decision: d, Leaves: leavesOf(c),
+		DB: j.conflict.DB, ID: j.conflict.ID, Reason: d.Reason, Decision: d, Leaves: j.leaves(),
 		Deep: d.Deep, Rule: d.Rule, Evidence: d.Evidence,
+		Attempts: j.task.Attempt, Trace: j.task.Trace, FailureClass: failureClass(j),
 	}
+}
+
+// leaves returns the leaves that a job was about: those that were read, or
+// those that its task names where they could not be.
+func (j *job) leaves() []couchmend.Rev {
+	if read := leavesOf(j.conflict); len(read) > 0 {
+		return read
+	}
+	return j.task.Leaves
 }
 
 // leavesOf returns all leaves of a conflict, live ones first.

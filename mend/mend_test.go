@@ -1,6 +1,9 @@
 package mend
 
 import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -116,4 +119,56 @@ func TestADatabaseWithoutAPolicyIsRefused(t *testing.T) {
 	if couchmend.KindOf(err) != couchmend.KindUsage || !strings.Contains(err.Error(), "other") {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestProcessesThatFollowOtherDatabasesAgreeOnTheirPolicies(t *testing.T) {
+	one := open(t, Options{URL: "http://127.0.0.1:1", Databases: []string{"medic"}})
+	two := open(t, Options{URL: "http://127.0.0.1:1", Databases: []string{"_users"}})
+	three := open(t, Options{URL: "http://127.0.0.1:1"})
+	for _, db := range []string{"medic", "_users"} {
+		for i, c := range []*Couchmend{one, two, three} {
+			if rules, _ := c.rules(db); rules == nil { // it would drop what another one put into their common queue
+				t.Errorf("%d has no policy for %s", i+1, db)
+			}
+		}
+	}
+}
+
+func TestTheCountsAreLoggedAtTheEnd(t *testing.T) {
+	var log bytes.Buffer
+	node := couchtest.NewNode()
+	server := couchtest.NewServer(t, node)
+	db := node.CreateDB("medic")
+	for body, path := range map[string][]couchmend.Rev{
+		`{"n":0}`: revs("1-a"), `{"n":0,"a":1}`: revs("2-b", "1-a"), `{"n":0,"b":1}`: revs("2-c", "1-a"),
+	} {
+		if err := db.Put(couchmend.Revision{Rev: path[0], Path: path, Body: json.RawMessage(body)}, "d"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := open(t, Options{URL: server.URL, Log: slog.New(slog.NewJSONHandler(&log, nil))})
+	if err := c.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	var last map[string]any
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]float64{
+		"rows": 1, "queued": 1, "queue_full": 0, "refused_checkpoints": 0, "merged": 1,
+		"reviewed": 0, "stale": 0, "retried": 0, "redelivered": 0, "overlapping": 0,
+	} {
+		if got, ok := last[key].(float64); !ok || got != want {
+			t.Errorf("%s is %v, want %v", key, last[key], want)
+		}
+	}
+}
+
+func revs(path ...string) []couchmend.Rev {
+	var all []couchmend.Rev
+	for _, r := range path {
+		all = append(all, couchmend.MustRev(r))
+	}
+	return all
 }

@@ -248,7 +248,7 @@ func (c *Couchmend) counts() []any {
 }
 
 // Once mends what there is now, and returns when all of it is resolved or in
-// review.
+// review. A server that fails meanwhile is waited for, but not for ever.
 func (c *Couchmend) Once(ctx context.Context) error {
 	if err := c.ready(ctx); err != nil {
 		return err
@@ -271,6 +271,7 @@ func (c *Couchmend) Once(ctx context.Context) error {
 		}
 	})
 	group.Go(func() { c.summarize(working) })
+	group.Go(func() { stop(c.despair(working)) })
 	err = c.Mender.Resume(working)
 	if err == nil {
 		err = c.Feed.Once(working, names)
@@ -282,6 +283,20 @@ func (c *Couchmend) Once(ctx context.Context) error {
 		return cause
 	}
 	return err
+}
+
+// despair waits until a database has failed for too long, or ctx ends.
+func (c *Couchmend) despair(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(drainPoll):
+		}
+		if err := c.Mender.Failing(); err != nil {
+			return err
+		}
+	}
 }
 
 // drain waits until the queue is empty: it may hold more than the feeds gave,

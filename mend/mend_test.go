@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/couchtest"
@@ -134,18 +135,29 @@ func TestProcessesThatFollowOtherDatabasesAgreeOnTheirPolicies(t *testing.T) {
 	}
 }
 
+func TestOnceDoesNotWaitForEverForAServerThatTakesNoWrite(t *testing.T) {
+	node := couchtest.NewNode()
+	server := couchtest.NewServer(t, node)
+	conflict(t, node.CreateDB("medic"))
+	node.Inject(&couchtest.Fault{Status: 405, Body: `{"error":"method_not_allowed","reason":"read only"}`, Match: func(r *http.Request) bool {
+		return strings.HasSuffix(r.URL.Path, "/_bulk_docs")
+	}})
+	c := open(t, Options{URL: server.URL})
+	c.Mender.Pace = func(int) time.Duration { return time.Millisecond }
+	if err := c.Once(t.Context()); err == nil || !strings.Contains(err.Error(), "read only") {
+		t.Errorf("%v", err)
+	}
+	node.ClearFaults()
+	if err := c.Once(t.Context()); err != nil || len(node.DB("medic").Conflicts()) > 0 {
+		t.Errorf("%v, conflicts: %v", err, node.DB("medic").Conflicts())
+	}
+}
+
 func TestTheCountsAreLoggedAtTheEnd(t *testing.T) {
 	var log bytes.Buffer
 	node := couchtest.NewNode()
 	server := couchtest.NewServer(t, node)
-	db := node.CreateDB("medic")
-	for body, path := range map[string][]couchmend.Rev{
-		`{"n":0}`: revs("1-a"), `{"n":0,"a":1}`: revs("2-b", "1-a"), `{"n":0,"b":1}`: revs("2-c", "1-a"),
-	} {
-		if err := db.Put(couchmend.Revision{Rev: path[0], Path: path, Body: json.RawMessage(body)}, "d"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	conflict(t, node.CreateDB("medic"))
 	c := open(t, Options{URL: server.URL, Log: slog.New(slog.NewJSONHandler(&log, nil))})
 	if err := c.Once(t.Context()); err != nil {
 		t.Fatal(err)
@@ -171,4 +183,16 @@ func revs(path ...string) []couchmend.Rev {
 		all = append(all, couchmend.MustRev(r))
 	}
 	return all
+}
+
+// conflict makes one that can be merged.
+func conflict(t *testing.T, db *couchtest.DB) {
+	t.Helper()
+	for body, path := range map[string][]couchmend.Rev{
+		`{"n":0}`: revs("1-a"), `{"n":0,"a":1}`: revs("2-b", "1-a"), `{"n":0,"b":1}`: revs("2-c", "1-a"),
+	} {
+		if err := db.Put(couchmend.Revision{Rev: path[0], Path: path, Body: json.RawMessage(body)}, "d"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

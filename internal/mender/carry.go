@@ -274,6 +274,7 @@ func (b *batch) bury(ctx context.Context, writes []couch.Write, owner []*job) er
 	}
 	for i, j := range owner {
 		if err := written.Errs[i]; err != nil && writes[i].Revision.Deleted {
+			j.unburied = append(j.unburied, writes[i].Revision.Rev)
 			j.refused(couchmend.ReasonNotBuried, err)
 		}
 	}

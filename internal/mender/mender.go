@@ -125,6 +125,7 @@ type job struct {
 	conflict couchmend.Conflict
 	decision couchmend.Decision
 	contents []couchmend.Rev // leaves whose attachments' bytes are needed
+	unburied []couchmend.Rev // tombstones that the server refused
 	started  time.Time
 	end      ending
 	err      error // why, where it failed

@@ -11,6 +11,7 @@ import (
 type patience struct {
 	failures int // in a row
 	until    time.Time
+	err      error // the last one
 }
 
 // maxPatience is the longest wait before a database that failed is tried again.
@@ -22,7 +23,7 @@ func (m *Mender) tire(name string, err error) {
 	p := m.patience[name]
 	p.failures++
 	wait := min(m.Pace(p.failures), maxPatience)
-	p.until = time.Now().Add(wait)
+	p.until, p.err = time.Now().Add(wait), err
 	m.patience[name] = p
 	m.mu.Unlock()
 	m.Log.Warn("mending waits", "db", name, "resolver_status", "error", "error", err, "wait_ms", wait.Milliseconds())
@@ -40,6 +41,23 @@ func (m *Mender) failures(name string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.patience[name].failures
+}
+
+// lost is how many failures in a row make a database one that is not waited for
+// where somebody waits for the end: a minute and a half.
+const lost = 8
+
+// Failing returns the error of a database that has failed eight times in a row,
+// which is after a minute and a half; nil if there is none.
+func (m *Mender) Failing() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.patience {
+		if p.failures >= lost {
+			return p.err
+		}
+	}
+	return nil
 }
 
 // rested notes that a database works.

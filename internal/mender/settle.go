@@ -3,6 +3,7 @@ package mender
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/ledger"
@@ -132,7 +133,7 @@ func caseOf(j *job) ledger.Case {
 	d := j.decision
 	d.Merge = withoutData(d.Merge)
 	return ledger.Case{
-		DB: j.conflict.DB, ID: j.conflict.ID, Reason: d.Reason, Decision: d, Leaves: j.leaves(),
+		DB: j.conflict.DB, ID: j.conflict.ID, Reason: d.Reason, Decision: d, Leaves: j.leavesNow(),
 		Deep: d.Deep, Rule: d.Rule, Evidence: d.Evidence,
 		Attempts: j.task.Attempt, Trace: j.task.Trace, FailureClass: failureClass(j),
 	}
@@ -145,6 +146,26 @@ func (j *job) leaves() []couchmend.Rev {
 		return read
 	}
 	return j.task.Leaves
+}
+
+// leavesNow returns the leaves that a job leaves behind: where a tombstone was
+// refused, the merge and the other tombstones are written. The feed's next row
+// names these; the document must not be reported again for them, and a person
+// decides on them.
+func (j *job) leavesNow() []couchmend.Rev {
+	now := slices.Clone(j.leaves())
+	if j.decision.Reason != couchmend.ReasonNotBuried {
+		return now
+	}
+	if j.decision.Merge != nil {
+		now[0] = j.decision.Merge.Rev
+	}
+	for _, tombstone := range j.decision.Bury {
+		if i := slices.Index(now, tombstone.Path[1]); i >= 0 && !slices.Contains(j.unburied, tombstone.Rev) {
+			now[i] = tombstone.Rev
+		}
+	}
+	return now
 }
 
 // leavesOf returns all leaves of a conflict, live ones first.

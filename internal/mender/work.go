@@ -25,6 +25,9 @@ const (
 func (m *Mender) Work(ctx context.Context, workers int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	m.mu.Lock()
+	clear(m.patience) // whoever begins anew tries anew
+	m.mu.Unlock()
 	var group sync.WaitGroup
 	group.Go(func() { m.resume(ctx) })
 	for range workers {
@@ -61,6 +64,9 @@ func (m *Mender) worker(ctx context.Context) error {
 		}
 		if fatal(err) {
 			return err
+		}
+		if ctx.Err() != nil {
+			return nil
 		}
 		failures++
 		m.Log.Warn("the work queue can't be read", "error", err)

@@ -49,9 +49,9 @@ func (b *batch) mend(ctx context.Context, jobs []*job) error {
 		groups = groups[:last]
 		half := len(left) / 2
 		switch {
-		case len(left) == 0 && err == nil:
-		case err == nil:
+		case err == nil && len(left) > 0:
 			groups = append(groups, left)
+		case err == nil:
 		case !b.blames(ctx, err):
 			left = append(left, slices.Concat(groups...)...)
 			return b.giveBack(ctx, b.db.Name(), append(left, b.suspects...), err)
@@ -93,6 +93,9 @@ func (b *batch) piece(ctx context.Context, jobs []*job) (left []*job, err error)
 	}
 	for _, j := range left {
 		j.unload()
+	}
+	if len(left) == 0 {
+		err = nil // it failed for nobody who had not ended
 	}
 	if broken := b.settle(ctx, done, resolved, nil); broken != nil {
 		err = broken

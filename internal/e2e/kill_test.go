@@ -64,8 +64,9 @@ func killAgainAndAgain(t *testing.T, s server, forget bool) {
 // killer kills couchmend at a moment of one of its requests.
 type killer struct {
 	mu    sync.Mutex
-	from  string // the kind of request with which the count begins; "" is any
-	left  int    // moments until then; 0: not this time
+	mine  map[*exchange]bool // of the process that is to be killed: one before it may still be answered
+	from  string             // the kind of request with which the count begins; "" is any
+	left  int                // moments until then; 0: not this time
 	delay time.Duration
 	kill  func() error
 }
@@ -82,8 +83,9 @@ const (
 // it is from its first write on.
 func (k *killer) murder(t *testing.T, at site, db string, early bool) (killed bool) {
 	t.Helper()
-	p := at.launch(t, "run", "--once", "--db", db)
 	k.mu.Lock()
+	p := at.launch(t, "run", "--once", "--db", db)
+	k.mine = map[*exchange]bool{}
 	k.from, k.left = "POST _bulk_docs", 1+rand.IntN(int(moments)*perBatch)
 	if early {
 		k.from, k.left = "", 1+rand.IntN(int(moments)*perStart)
@@ -105,10 +107,13 @@ func (k *killer) murder(t *testing.T, at site, db string, early bool) (killed bo
 	return false
 }
 
-func (k *killer) hear(_ moment, x *exchange) {
+func (k *killer) hear(m moment, x *exchange) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.left == 0 || k.from != "" && k.from != x.kind {
+	if m == asked && k.left > 0 {
+		k.mine[x] = true
+	}
+	if k.left == 0 || !k.mine[x] || k.from != "" && k.from != x.kind {
 		return
 	}
 	k.from = ""

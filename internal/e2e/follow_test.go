@@ -261,7 +261,7 @@ func TestABacklogLargerThanTheQueueWaitsInTheFeed(t *testing.T) {
 	group.Go(func() { _ = mender.New(mender.Config{Server: server, Ledger: state, Rules: rules}).Work(working, 1) })
 	var most atomic.Int64
 	group.Go(func() {
-		for working.Err() == nil {
+		for ; working.Err() == nil; time.Sleep(2 * time.Millisecond) {
 			if n, err := state.Pending(working); err == nil {
 				most.Store(max(most.Load(), int64(n)))
 			}

@@ -93,7 +93,7 @@ func (k *killer) murder(t *testing.T, at site, db string, early bool) (killed bo
 	k.delay = rand.N(10 * time.Millisecond)
 	k.kill = p.cmd.Process.Kill
 	k.mu.Unlock()
-	_ = <-p.done
+	<-p.done
 	k.mu.Lock()
 	k.left = 0
 	k.mu.Unlock()

@@ -117,6 +117,22 @@ func isHex(s string) bool {
 	return true
 }
 
+// listedRevs is how many revisions a sentence for people lists.
+const listedRevs = 8
+
+// ListRevs writes revisions into a sentence for people: "3-ab, 2-cd", and after
+// eight of them how many more there are.
+func ListRevs(revs []Rev) string {
+	var texts []string
+	for _, r := range revs[:min(len(revs), listedRevs)] {
+		texts = append(texts, r.String())
+	}
+	if more := len(revs) - listedRevs; more > 0 {
+		texts = append(texts, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(texts, ", ")
+}
+
 // Revision is one revision of a document with the path that leads to it.
 type Revision struct {
 	Rev Rev `json:"rev"`

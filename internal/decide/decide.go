@@ -88,7 +88,7 @@ func mend(d couchmend.Decision, rules Rules, tree *revtree.Tree, c couchmend.Con
 		return review(d, couchmend.ReasonRevsLimit, fmt.Sprintf("_revs_limit is %d: under %d a merge could not say in its path what it contains", c.RevsLimit, revtree.MinRevsLimit))
 	}
 	if holds := tree.OpenHolds(revs(open), revs(c.Dead)); len(holds) > 0 {
-		return review(d, couchmend.ReasonHeld, "an undo restored "+list(holds)+": a person decides what becomes of it")
+		return review(d, couchmend.ReasonHeld, "an undo restored "+couchmend.ListRevs(holds)+": a person decides what becomes of it")
 	}
 	fold := tree.Fold(revs(open))
 	rule, refusal := oneRule(rules, c.ID, open)
@@ -183,10 +183,13 @@ func alike(leaves []couchmend.Revision) bool {
 	return true
 }
 
+// collisionEvidence is how many histories a collision's evidence tells of.
+const collisionEvidence = 8
+
 // collision puts histories that start at different revisions before a person.
 func collision(d couchmend.Decision, tree *revtree.Tree, open []couchmend.Revision, more ...string) couchmend.Decision {
 	var evidence []string
-	for _, leaf := range open[:min(len(open), listedRevs)] {
+	for _, leaf := range open[:min(len(open), collisionEvidence)] {
 		path := tree.Path(leaf.Rev)
 		evidence = append(evidence, fmt.Sprintf("%s goes back to the first revision %s", leaf.Rev, path[len(path)-1]))
 	}
@@ -252,18 +255,4 @@ func revs(revisions []couchmend.Revision) []couchmend.Rev {
 		out[i] = r.Rev
 	}
 	return out
-}
-
-// listedRevs is how many revisions a sentence for people lists.
-const listedRevs = 8
-
-func list(revs []couchmend.Rev) string {
-	var texts []string
-	for _, r := range revs[:min(len(revs), listedRevs)] {
-		texts = append(texts, r.String())
-	}
-	if more := len(revs) - listedRevs; more > 0 {
-		texts = append(texts, fmt.Sprintf("%d more", more))
-	}
-	return strings.Join(texts, ", ")
 }

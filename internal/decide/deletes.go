@@ -34,7 +34,7 @@ func deleted(d couchmend.Decision, rule *merge.Rule, tree *revtree.Tree, c couch
 		if !byUser(tombstone, tree) {
 			continue
 		}
-		words := fmt.Sprintf("%s was deleted (%s) beside %s", tombstone.Path[1], tombstone.Rev, list(revs(c.Leaves)))
+		words := fmt.Sprintf("%s was deleted (%s) beside %s", tombstone.Path[1], tombstone.Rev, couchmend.ListRevs(revs(c.Leaves)))
 		if rule.Deletes == merge.DeletesReview {
 			return review(d, couchmend.ReasonDeleted, words), true
 		}

@@ -57,7 +57,7 @@ func (s *step) attachment(name string) []couchmend.Attachment {
 	if !s.exact {
 		reason = couchmend.ReasonNoBase
 	}
-	s.problem(reason, fmt.Sprintf("attachment %q differs between %s and %s", name, list(s.a.heads), list(s.b.heads)))
+	s.problem(reason, fmt.Sprintf("attachment %q differs between %s and %s", name, couchmend.ListRevs(s.a.heads), couchmend.ListRevs(s.b.heads)))
 	return kept(a)
 }
 

@@ -207,14 +207,14 @@ func (s *step) softDelete() (side, bool) {
 	}
 	if !s.exact && soft.Wins != SoftReview {
 		s.problem(couchmend.ReasonNoBase, fmt.Sprintf("%s: soft-deleted in %s, not in %s; what they grew from is not known, so one may have been restored",
-			soft.Field, list(gone.heads), list(edited.heads)))
+			soft.Field, couchmend.ListRevs(gone.heads), couchmend.ListRevs(edited.heads)))
 		return s.a, true
 	}
 	switch soft.Wins {
 	case SoftEditStands:
 		return taken(gone, edited, "an edit stands over a soft deletion"), true
 	case SoftReview:
-		s.problem(couchmend.ReasonSoftDeleted, fmt.Sprintf("%s: soft-deleted in %s, edited in %s", soft.Field, list(gone.heads), list(edited.heads)))
+		s.problem(couchmend.ReasonSoftDeleted, fmt.Sprintf("%s: soft-deleted in %s, edited in %s", soft.Field, couchmend.ListRevs(gone.heads), couchmend.ListRevs(edited.heads)))
 		return s.a, true
 	}
 	return taken(edited, gone, "a soft deletion stands over an edit"), true

@@ -55,12 +55,12 @@ func (s *step) overlap(path Path, strategy Strategy, base, a, b jsondoc.Value) j
 const removedAndChanged = "removed on one side, changed on the other"
 
 func (s *step) disputed(path Path, a, b jsondoc.Value, why string) jsondoc.Value {
-	s.problem(couchmend.ReasonOverlap, fmt.Sprintf("%s: %s in %s, %s in %s: %s", path, shown(a), list(s.a.heads), shown(b), list(s.b.heads), why))
+	s.problem(couchmend.ReasonOverlap, fmt.Sprintf("%s: %s in %s, %s in %s: %s", path, shown(a), couchmend.ListRevs(s.a.heads), shown(b), couchmend.ListRevs(s.b.heads), why))
 	return a
 }
 
 func (s *step) misfit(path Path, strategy Strategy, a, b jsondoc.Value) jsondoc.Value {
-	s.problem(couchmend.ReasonStrategy, fmt.Sprintf("%s: %s does not fit %s in %s and %s in %s", path, strategy.Kind, shown(a), list(s.a.heads), shown(b), list(s.b.heads)))
+	s.problem(couchmend.ReasonStrategy, fmt.Sprintf("%s: %s does not fit %s in %s and %s in %s", path, strategy.Kind, shown(a), couchmend.ListRevs(s.a.heads), shown(b), couchmend.ListRevs(s.b.heads)))
 	return a
 }
 
@@ -153,7 +153,7 @@ func (s *step) latest(path Path, strategy Strategy, a, b jsondoc.Value) jsondoc.
 	}
 	order, ok := compareClocks(x, y)
 	if !ok || x == nil && y == nil {
-		s.problem(couchmend.ReasonStrategy, fmt.Sprintf("%s: %s: clocks %s in %s and %s in %s can't be ordered", path, why, shown(x), list(s.a.heads), shown(y), list(s.b.heads)))
+		s.problem(couchmend.ReasonStrategy, fmt.Sprintf("%s: %s: clocks %s in %s and %s in %s can't be ordered", path, why, shown(x), couchmend.ListRevs(s.a.heads), shown(y), couchmend.ListRevs(s.b.heads)))
 		return a
 	}
 	fromA := order > 0

@@ -86,7 +86,7 @@ func (s *step) withoutBase(path Path, strategy Strategy, a, b jsondoc.Value) jso
 	switch {
 	case strategy.addsUp() && (a != nil || b != nil):
 		s.problem(couchmend.ReasonNoBase, fmt.Sprintf("%s: %s needs to know what %s in %s and %s in %s grew from",
-			path, strategy.Kind, shown(a), list(s.a.heads), shown(b), list(s.b.heads)))
+			path, strategy.Kind, shown(a), couchmend.ListRevs(s.a.heads), shown(b), couchmend.ListRevs(s.b.heads)))
 		return a
 	case bytes.Equal(a, b) && !s.mayHide(strategy):
 		if s.rule.clockWithoutBase() && a != nil { // the later of the two speaks for it
@@ -97,7 +97,7 @@ func (s *step) withoutBase(path Path, strategy Strategy, a, b jsondoc.Value) jso
 		return same
 	case !strategy.usableWithoutBase(s.rule.NoBase):
 		s.problem(couchmend.ReasonNoBase, fmt.Sprintf("%s differs (%s in %s, %s in %s) and what they grew from is not known",
-			path, shown(a), list(s.a.heads), shown(b), list(s.b.heads)))
+			path, shown(a), couchmend.ListRevs(s.a.heads), shown(b), couchmend.ListRevs(s.b.heads)))
 		return a
 	}
 	return s.overlap(path, strategy, nil, a, b)
@@ -231,18 +231,4 @@ func shown(v jsondoc.Value) string {
 		return strings.ToValidUTF8(string(v[:shownBytes]), "") + "…"
 	}
 	return string(v)
-}
-
-// listedRevs is how many revisions a sentence for people lists.
-const listedRevs = 8
-
-func list(revs []couchmend.Rev) string {
-	var texts []string
-	for _, r := range revs[:min(len(revs), listedRevs)] {
-		texts = append(texts, r.String())
-	}
-	if more := len(revs) - listedRevs; more > 0 {
-		texts = append(texts, fmt.Sprintf("%d more", more))
-	}
-	return strings.Join(texts, ", ")
 }

@@ -1,3 +1,14 @@
+// Package e2e runs the command as its users do, as processes that are killed,
+// cut off and badly fed, and looks at what becomes of the databases.
+//
+// Everything runs against couchtest and, where COUCHMEND_TEST_COUCHDB names
+// one, a real CouchDB, whose automatic compaction is off meanwhile. The numbers
+// are small unless the environment says otherwise:
+//
+//	COUCHMEND_E2E_DOCS    documents in conflict      400 or so
+//	COUCHMEND_E2E_KILLS   times that a run is killed 6
+//	COUCHMEND_E2E_LEAVES  leaves of one document     300
+//	COUCHMEND_E2E_LARGE   documents of 7 MB          2
 package e2e
 
 import (

@@ -169,13 +169,12 @@ func (l *Ledger) countAttempts(ctx context.Context, tasks []Task, err error) ([]
 }
 
 // Ack takes the item out of the queue and forgets its failures: the document is
-// resolved or in review. Nothing is waited for; an acknowledgement that is lost
-// means that the item is handed out once more. If a newer one has taken its
-// place, that one stays.
-func (t Task) Ack(context.Context) error {
+// resolved or in review. The acknowledgement is not waited for; one that is
+// lost means that the item is handed out once more. If a newer one has taken
+// its place, that one stays.
+func (t Task) Ack(ctx context.Context) error {
 	if t.Attempt > 0 {
-		l := t.ledger
-		if err := l.conn.PublishMsg(remover(l.subject(attempts, t.DB, t.ID))); err != nil {
+		if err := t.count(ctx, remover(t.ledger.subject(attempts, t.DB, t.ID))); err != nil {
 			return t.wrap("acknowledge work", err)
 		}
 	}
@@ -185,12 +184,21 @@ func (t Task) Ack(context.Context) error {
 // Retry counts a failure of the document's own and hands the item out again
 // after delay.
 func (t Task) Retry(delay time.Duration) error {
-	l := t.ledger
-	count := strconv.Itoa(t.Attempt + 1)
-	if err := l.conn.Publish(l.subject(attempts, t.DB, t.ID), []byte(count)); err != nil {
+	m := nats.NewMsg(t.ledger.subject(attempts, t.DB, t.ID))
+	m.Data = []byte(strconv.Itoa(t.Attempt + 1))
+	if err := t.count(t.ledger.closing, m); err != nil {
 		return t.wrap("retry work", err)
 	}
 	return t.wrap("retry work", t.msg.NakWithDelay(delay))
+}
+
+// count writes a document's count of failures, and waits: whoever is handed the
+// document next reads it.
+func (t Task) count(ctx context.Context, m *nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err := t.ledger.js.PublishMsg(ctx, m)
+	return err
 }
 
 // Release hands the item out again after delay without counting a failure: it

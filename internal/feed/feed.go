@@ -39,6 +39,9 @@ type Config struct {
 	// Refresh is how often databases are listed to find new ones; default 10 s.
 	// Sweep is how often all of many databases are read through; default 5 min.
 	Refresh, Sweep time.Duration
+	// LeaseWait is how long Once waits for a feed that somebody else reads:
+	// longer than the lease of a process that was killed lives on. Default 20 s.
+	LeaseWait time.Duration
 }
 
 // Follower follows databases.
@@ -62,6 +65,7 @@ func New(cfg Config) *Follower {
 	cfg.Held = orDefault(cfg.Held, 32)
 	cfg.Refresh = orDefault(cfg.Refresh, 10*time.Second)
 	cfg.Sweep = orDefault(cfg.Sweep, 5*time.Minute)
+	cfg.LeaseWait = orDefault(cfg.LeaseWait, 20*time.Second)
 	host, _ := os.Hostname()
 	return &Follower{Config: cfg, owner: host + " " + strconv.Itoa(os.Getpid()), known: map[string]error{}}
 }

@@ -234,7 +234,8 @@ func TestTwoReadersOfOneFeedTakeTurns(t *testing.T) {
 	s.fork("clinic", "a")
 	s.wantQueued("clinic", "a")
 	s.running(second)
-	if err := s.follower(nil).Once(t.Context(), []string{"clinic"}); couchmend.KindOf(err) != couchmend.KindLocked {
+	impatient := s.follower(func(c *Config) { c.LeaseWait = 50 * time.Millisecond })
+	if err := impatient.Once(t.Context(), []string{"clinic"}); couchmend.KindOf(err) != couchmend.KindLocked {
 		t.Errorf("%v, want to be told that the database is followed", err)
 	}
 	if second.Stats.Rows.Load() > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/ledger"
@@ -22,11 +23,24 @@ func (f *Follower) Once(ctx context.Context, names []string) error {
 	return nil
 }
 
-func (f *Follower) once(ctx context.Context, name string) error {
-	lease, err := f.Ledger.Lease(ctx, "feed "+name, f.owner)
-	if errors.Is(err, ledger.ErrHeld) {
-		return &couchmend.Error{Op: "read feed", DB: name, Kind: couchmend.KindLocked, Err: fmt.Errorf("another couchmend follows this database: %w", err)}
+// freeLease takes the lease of a database's feed, once it is free.
+func (f *Follower) freeLease(ctx context.Context, name string) (*ledger.Lease, error) {
+	for end := time.Now().Add(f.LeaseWait); ; {
+		lease, err := f.Ledger.Lease(ctx, "feed "+name, f.owner)
+		if !errors.Is(err, ledger.ErrHeld) {
+			return lease, err
+		}
+		if time.Now().After(end) {
+			return nil, &couchmend.Error{Op: "read feed", DB: name, Kind: couchmend.KindLocked, Err: fmt.Errorf("another couchmend follows this database: %w", err)}
+		}
+		if err := sleep(ctx, fullWait); err != nil {
+			return nil, err
+		}
 	}
+}
+
+func (f *Follower) once(ctx context.Context, name string) error {
+	lease, err := f.freeLease(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func newSite(t *testing.T, options ...couchtest.Option) *site {
 
 func (s *site) open(dir string) *ledger.Ledger {
 	s.Helper()
-	l, err := ledger.Open(s.Context(), ledger.Config{Dir: dir})
+	l, err := ledger.Open(s.Context(), ledger.Config{Dir: dir, LeaseTTL: 3 * time.Second})
 	if err != nil {
 		s.Fatal(err)
 	}

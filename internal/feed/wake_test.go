@@ -59,7 +59,7 @@ func TestAVisitMovesTheCheckpointBehindItsOwnWork(t *testing.T) {
 	many(s)
 	s.fork("user-2", "d")
 	s.work()
-	s.running(s.follower(func(c *Config) { c.Held, c.Sweep = 2, time.Hour }))
+	s.running(s.follower(func(c *Config) { c.Held, c.Sweep = 2, 3*time.Second }))
 	end, err := s.follower(nil).Server.DB("user-2").Info(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -211,6 +211,10 @@ type Decision struct {
 	Reason Reason `json:"reason,omitempty"`
 	// Evidence is for that person: one sentence each.
 	Evidence []string `json:"evidence,omitempty"`
+	// Violations are those that ReasonSchema is about, and Draft the merge that
+	// was not written for it, where the leaves themselves were right.
+	Violations []Violation     `json:"violations,omitempty"`
+	Draft      json.RawMessage `json:"draft,omitempty"`
 	// Deep marks more than four live leaves: usually a device that was offline
 	// for long.
 	Deep bool `json:"deep,omitempty"`
@@ -248,7 +252,7 @@ const (
 	ReasonAttachment  Reason = "attachment"       // an attachment that can't be merged or is too large
 	ReasonRevsLimit   Reason = "revs_limit"       // the database keeps too short a history
 	ReasonDesignDoc   Reason = "design_document"  // reported, never merged
-	ReasonResolver    Reason = "resolver"         // a custom resolver asked for review, or failed
+	ReasonResolver    Reason = "resolver"         // a custom resolver asked for review
 	ReasonSchema      Reason = "schema"           // a body does not satisfy its JSON Schema
 	ReasonRefused     Reason = "write_refused"    // the server refused the merge (validation, size)
 	ReasonNotBuried   Reason = "burial_refused"   // the merge stands; the server refused a tombstone
@@ -257,17 +261,62 @@ const (
 	ReasonPaused      Reason = "paused"           // found while mending was paused: it goes on when that ends
 )
 
-// Resolver decides what a conflict's document becomes: the way in for Go code.
-// It gets the base (nil where no exact one could be had) and the live leaves,
-// winner first, and returns the merged body, a JSON object. It must be a pure
-// function of its arguments. An error that wraps ErrReview sends the document
-// to review with the error's words; any other error counts as a failed attempt.
+// The reasons for review when a custom resolver failed. All but the first cost
+// the document an attempt: another one may end otherwise.
+const (
+	ReasonResolverError    Reason = "resolver_error"    // it raised an error: the evidence has file, line and call stack
+	ReasonResolverTimeout  Reason = "resolver_timeout"  // it ran past its limit of time or steps
+	ReasonResolverMemory   Reason = "resolver_memory"   // it used, or returned, more than its limit
+	ReasonResolverCrashed  Reason = "resolver_crashed"  // its process ended, or could not be started
+	ReasonResolverOutput   Reason = "resolver_output"   // it returned something that is no document
+	ReasonResolverPrinted  Reason = "resolver_printed"  // it wrote to standard output
+	ReasonResolverIdentity Reason = "resolver_identity" // it returned another _id
+	ReasonResolverUnstable Reason = "resolver_unstable" // it gave two answers to one question
+)
+
+// Resolver decides what a conflict's document, or one field of it, becomes: the
+// contract that resolvers in every language share. It must be a pure function
+// of its arguments and safe for concurrent use; it is asked twice, and answers
+// that differ go to review (ReasonResolverUnstable).
+//
+// Base is what the revisions grew from, nil where no exact one could be had.
+// Revisions are at least two, the winner first. Asked about a document, the
+// Body of each begins with _id and _rev and ends with _attachments, where there
+// are any: name, content_type, length. Asked about a field, it is the field's
+// value, nil where the field is absent.
+//
+// It returns the merged document or value. Of a document's members that begin
+// with "_", _id must be the document's own; _deleted: true deletes the document;
+// the others that CouchDB knows are ignored: attachments merge by the rule.
+// A nil value removes the field. An error that wraps ErrReview sends the
+// document to review with the error's words. A *ResolverError does with its
+// reason, any other error with ReasonResolverError.
 type Resolver interface {
 	Resolve(ctx context.Context, base *Revision, revisions []Revision) (json.RawMessage, error)
 }
 
 // ErrReview is wrapped by a Resolver that wants a person to decide.
 var ErrReview = errors.New("for review")
+
+// ResolverError is how a custom resolver failed. Err is for people: what went
+// wrong, in which file and line, called from where.
+type ResolverError struct {
+	Reason Reason // one of those that begin with "resolver_"
+	Err    error
+}
+
+// Error prints the reason and the cause.
+func (e *ResolverError) Error() string { return string(e.Reason) + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *ResolverError) Unwrap() error { return e.Err }
+
+// Violation is one way in which a body does not satisfy its JSON Schema.
+type Violation struct {
+	Leaf    Rev    `json:"leaf,omitzero"` // whose body; zero: the merge's
+	Pointer string `json:"pointer"`       // JSON pointer (RFC 6901) to the value; "" is the whole
+	Message string `json:"message"`
+}
 
 // Kind classes an Error, for callers to branch on.
 type Kind string

@@ -274,6 +274,12 @@ const (
 	ReasonResolverUnstable Reason = "resolver_unstable" // it gave two answers to one question
 )
 
+// IsResolvers reports whether a custom resolver failed in a way that costs the
+// document an attempt.
+func (r Reason) IsResolvers() bool {
+	return strings.HasPrefix(string(r), "resolver_") && r != ReasonResolverError
+}
+
 // Resolver decides what a conflict's document, or one field of it, becomes: the
 // contract that resolvers in every language share. It must be a pure function
 // of its arguments and safe for concurrent use; it is asked twice, and answers

@@ -2,6 +2,7 @@ package conflictgen_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func TestEveryDecisionIsTheOracles(t *testing.T) {
 	for seed := range uint64(5) {
 		for c := range conflictgen.New(seed, conflictgen.Options{Docs: 1000}).Docs() {
 			conflict := c.Conflict("db")
-			decision := decide.Decide(rules, conflict)
+			decision := decide.Decide(context.Background(), rules, conflict)
 			why := misjudged(c, conflict, decision)
 			if why == "" {
 				continue

@@ -1,10 +1,13 @@
 // Package decide turns a conflict into a decision: a pure function of the
 // rules, the revision tree and the bodies of the leaves and their exact bases
-// (I4). It reads no clock, draws nothing at random and does no I/O; it carries
-// the exact revisions to write.
+// (I4). It reads no clock, draws nothing at random and does no I/O, though a
+// rule's custom resolver may run a program; it carries the exact revisions to
+// write.
 package decide
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,8 +63,9 @@ func sameAttachments(a, b couchmend.Revision) bool {
 }
 
 // Decide says what becomes of a conflict. The order in which c lists leaves
-// does not matter.
-func Decide(rules Rules, c couchmend.Conflict) couchmend.Decision {
+// does not matter. ctx is for custom resolvers: where it ends while one is asked,
+// the decision is one to throw away.
+func Decide(ctx context.Context, rules Rules, c couchmend.Conflict) couchmend.Decision {
 	c, tree := grown(c)
 	d := couchmend.Decision{Outcome: couchmend.Nothing, Deep: len(c.Leaves) > DeepLeaves}
 	switch {
@@ -78,12 +82,12 @@ func Decide(rules Rules, c couchmend.Conflict) couchmend.Decision {
 	if len(open) == 1 {
 		return bury(d, rules, c)
 	}
-	return mend(d, rules, tree, c, open)
+	return mend(ctx, d, rules, tree, c, open)
 }
 
 // mend decides on leaves of which the winner does not contain all: open are the
 // winner and those that it lacks.
-func mend(d couchmend.Decision, rules Rules, tree *revtree.Tree, c couchmend.Conflict, open []couchmend.Revision) couchmend.Decision {
+func mend(ctx context.Context, d couchmend.Decision, rules Rules, tree *revtree.Tree, c couchmend.Conflict, open []couchmend.Revision) couchmend.Decision {
 	if c.RevsLimit < revtree.MinRevsLimit {
 		return review(d, couchmend.ReasonRevsLimit, fmt.Sprintf("_revs_limit is %d: under %d a merge could not say in its path what it contains", c.RevsLimit, revtree.MinRevsLimit))
 	}
@@ -110,9 +114,21 @@ func mend(d couchmend.Decision, rules Rules, tree *revtree.Tree, c couchmend.Con
 		}
 		return d
 	}
-	merged, refusal := merge.Merge(rule, fold, bodies(c))
-	if refusal != nil {
+	if violations := leafViolations(rule, c.ID, open); len(violations) > 0 {
+		return invalid(d, violations)
+	}
+	merged, refusal := merge.Merge(ctx, rule, c.ID, fold, bodies(c))
+	switch {
+	case refusal != nil:
 		return review(d, refusal.Reason, refusal.Evidence...)
+	case merged.Deleted:
+		return deletedBy(d, rule, c)
+	}
+	if rule.Merged != nil {
+		if violations := rule.Merged(c.ID, merged.Body); len(violations) > 0 {
+			d.Draft = json.RawMessage(merged.Body)
+			return invalid(d, violations)
+		}
 	}
 	if other := rules(c.ID, merged.Body); other != rule {
 		return review(d, couchmend.ReasonRulesDiffer, fmt.Sprintf("the leaves select rule %s, what they merge to selects %s", rule.Name, name(other)))

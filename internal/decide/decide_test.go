@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -33,7 +34,7 @@ func TestAllLeavesAndTheMergeMustSelectOneRule(t *testing.T) {
 		{"two things under one id", "1-a {\"type\":\"a\"}\n1-b {\"type\":\"b\"}", "review two_roots"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := outcomeOf(Decide(byType(a, b), drawnScenario(t, c.tree).conflict)); got != c.want {
+			if got := outcomeOf(Decide(context.Background(), byType(a, b), drawnScenario(t, c.tree).conflict)); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
@@ -46,21 +47,21 @@ func TestAllLeavesAndTheMergeMustSelectOneRule(t *testing.T) {
 		return a
 	}
 	d := drawnScenario(t, "1-a {}\n├─ 2-w {\"x\":1}\n└─ 2-l {\"y\":1}")
-	if got := outcomeOf(Decide(both, d.conflict)); got != "review rules_differ" {
+	if got := outcomeOf(Decide(context.Background(), both, d.conflict)); got != "review rules_differ" {
 		t.Errorf("the merge selects another rule: %s", got)
 	}
 }
 
 func TestACollisionMaySplit(t *testing.T) {
 	rule := &merge.Rule{Name: "x", Collision: merge.CollisionSplit}
-	d := Decide(func(string, jsondoc.Value) *merge.Rule { return rule }, drawnScenario(t, "1-a {\"x\":1}\n1-b {\"x\":2}").conflict)
+	d := Decide(context.Background(), func(string, jsondoc.Value) *merge.Rule { return rule }, drawnScenario(t, "1-a {\"x\":1}\n1-b {\"x\":2}").conflict)
 	if d.Outcome != couchmend.Split || d.Reason != couchmend.ReasonTwoRoots || len(d.Evidence) != 2 {
 		t.Errorf("%+v", d)
 	}
 }
 
 func TestTwoRootsOfOneDocumentAreOneDocument(t *testing.T) {
-	d := Decide(drawing{rule: anyRule}.rules, drawnScenario(t, "1-a {\"x\":1,\"y\":2}\n1-b {\"y\":2,\"x\":1}").conflict)
+	d := Decide(context.Background(), drawing{rule: anyRule}.rules, drawnScenario(t, "1-a {\"x\":1,\"y\":2}\n1-b {\"y\":2,\"x\":1}").conflict)
 	if d.Outcome != couchmend.Keep {
 		t.Errorf("%+v", d)
 	}
@@ -69,11 +70,11 @@ func TestTwoRootsOfOneDocumentAreOneDocument(t *testing.T) {
 func TestDesignDocumentsAreReportedAndNeverMerged(t *testing.T) {
 	c := drawnScenario(t, "1-a {}\n├─ 2-w {\"x\":1}\n└─ 2-l {\"x\":1}").conflict
 	c.ID = "_design/app"
-	if d := Decide(drawing{rule: anyRule}.rules, c); d.Reason != couchmend.ReasonDesignDoc || d.Merge != nil || Bases(c) != nil {
+	if d := Decide(context.Background(), drawing{rule: anyRule}.rules, c); d.Reason != couchmend.ReasonDesignDoc || d.Merge != nil || Bases(c) != nil {
 		t.Errorf("%+v", d)
 	}
 	c.Leaves = c.Leaves[:1]
-	if d := Decide(drawing{rule: anyRule}.rules, c); d.Outcome != couchmend.Nothing {
+	if d := Decide(context.Background(), drawing{rule: anyRule}.rules, c); d.Outcome != couchmend.Nothing {
 		t.Errorf("alone: %+v", d)
 	}
 }
@@ -81,7 +82,7 @@ func TestDesignDocumentsAreReportedAndNeverMerged(t *testing.T) {
 func TestMoreThanFourLeavesAreDeep(t *testing.T) {
 	for n := 2; n < 8; n++ {
 		c := manyLeaves(n)
-		if d := Decide(drawing{rule: ruleOf("")}.rules, c); d.Deep != (n > 4) {
+		if d := Decide(context.Background(), drawing{rule: ruleOf("")}.rules, c); d.Deep != (n > 4) {
 			t.Errorf("%d leaves: deep %v", n, d.Deep)
 		}
 	}
@@ -99,7 +100,7 @@ func TestTombstonesKeepWhatTheRuleSays(t *testing.T) {
 		{"the loser's body", merge.Tombstone{KeepAll: true}, `{"type":"t","secret":1}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := Decide(drawing{rule: &merge.Rule{Name: "x", Tombstone: c.keep}}.rules, tree.conflict)
+			d := Decide(context.Background(), drawing{rule: &merge.Rule{Name: "x", Tombstone: c.keep}}.rules, tree.conflict)
 			if len(d.Bury) != 1 || string(d.Bury[0].Body) != c.want || !d.Bury[0].Deleted {
 				t.Errorf("%+v", d.Bury)
 			}
@@ -145,13 +146,13 @@ func TestALeafThatIsListedTwiceOrOutgrownIsNoConflict(t *testing.T) {
 	c := drawnScenario(t, "1-a {\"x\":1}\n└─ 2-w {\"x\":2}").conflict
 	older := couchmend.Revision{Rev: couchmend.MustRev("1-a"), Path: []couchmend.Rev{couchmend.MustRev("1-a")}, Body: json.RawMessage(`{"x":1}`)}
 	c.Leaves = append(c.Leaves, c.Leaves[0], older)
-	if d := Decide(drawing{rule: anyRule}.rules, c); d.Outcome != couchmend.Nothing || len(d.Bury) != 0 {
+	if d := Decide(context.Background(), drawing{rule: anyRule}.rules, c); d.Outcome != couchmend.Nothing || len(d.Bury) != 0 {
 		t.Errorf("%+v", d)
 	}
 }
 
 func TestEvidenceNamesTheFieldAndTheLeaves(t *testing.T) {
-	d := Decide(drawing{rule: anyRule}.rules, drawnScenario(t, "1-a {\"o\":{\"x\":1}}\n├─ 2-w {\"o\":{\"x\":2}}\n└─ 2-l {\"o\":{\"x\":3}}").conflict)
+	d := Decide(context.Background(), drawing{rule: anyRule}.rules, drawnScenario(t, "1-a {\"o\":{\"x\":1}}\n├─ 2-w {\"o\":{\"x\":2}}\n└─ 2-l {\"o\":{\"x\":3}}").conflict)
 	if len(d.Evidence) != 1 || !strings.Contains(d.Evidence[0], "o.x: 2 in 2-w, 3 in 2-l") {
 		t.Errorf("%q", d.Evidence)
 	}

@@ -1,6 +1,7 @@
 package decide_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -28,7 +29,7 @@ func ExampleDecide() {
 		conflict.Bases = map[couchmend.Rev]couchmend.Revision{r: revision(`{"date":"May 2","visits":3}`, r)}
 	}
 
-	d := decide.Decide(rules, conflict)
+	d := decide.Decide(context.Background(), rules, conflict)
 	fmt.Printf("%s %s\n", d.Outcome, d.Merge.Body)
 	for _, field := range d.Fields {
 		fmt.Printf("%s: %s (%v)\n", field.Path, field.Why, field.From)

@@ -294,7 +294,7 @@ func (s *site) body(r couchmend.Rev) (json.RawMessage, bool) {
 }
 
 func (s *site) decide(c couchmend.Conflict) couchmend.Decision {
-	return Decide(func(string, jsondoc.Value) *merge.Rule { return s.w.rule }, c)
+	return Decide(context.Background(), func(string, jsondoc.Value) *merge.Rule { return s.w.rule }, c)
 }
 
 // replicate copies leaves, in any order and sometimes not all of them.

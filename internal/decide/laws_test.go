@@ -2,6 +2,7 @@ package decide
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"iter"
 	"math/rand/v2"
@@ -30,7 +31,7 @@ func generated(t testing.TB, seed uint64, docs int) (rules Rules, conflicts iter
 	return rules, func(yield func(couchmend.Conflict, couchmend.Decision) bool) {
 		for c := range conflictgen.New(seed, conflictgen.Options{Docs: docs}).Docs() {
 			conflict := c.Conflict("db")
-			if !yield(conflict, Decide(rules, conflict)) {
+			if !yield(conflict, Decide(context.Background(), rules, conflict)) {
 				return
 			}
 		}
@@ -50,7 +51,7 @@ func TestTheOrderOfLeavesDoesNotMatter(t *testing.T) {
 	for c, d := range conflicts {
 		rnd.Shuffle(len(c.Leaves), func(i, j int) { c.Leaves[i], c.Leaves[j] = c.Leaves[j], c.Leaves[i] })
 		rnd.Shuffle(len(c.Dead), func(i, j int) { c.Dead[i], c.Dead[j] = c.Dead[j], c.Dead[i] })
-		if again := Decide(rules, c); !same(d, again) {
+		if again := Decide(context.Background(), rules, c); !same(d, again) {
 			t.Fatalf("%s: %+v\nshuffled: %+v", c.ID, d, again)
 		}
 	}
@@ -112,7 +113,7 @@ func TestMergingAMergeChangesNothing(t *testing.T) {
 		left = left[:1+rnd.IntN(len(left))]
 		next := c
 		next.Leaves = append([]couchmend.Revision{*d.Merge}, left...)
-		again := Decide(rules, next)
+		again := Decide(context.Background(), rules, next)
 		if again.Outcome != couchmend.Bury || again.Merge != nil || len(again.Bury) != len(left) {
 			t.Fatalf("%s: the merge beside %d of its leaves: %+v", c.ID, len(left), again)
 		}
@@ -123,7 +124,7 @@ func TestMergingAMergeChangesNothing(t *testing.T) {
 		}
 		// And all are buried.
 		next.Leaves, next.Dead = []couchmend.Revision{*d.Merge}, append(slices.Clone(c.Dead), d.Bury...)
-		if again := Decide(rules, next); again.Outcome != couchmend.Nothing && again.Reason != couchmend.ReasonDeleted {
+		if again := Decide(context.Background(), rules, next); again.Outcome != couchmend.Nothing && again.Reason != couchmend.ReasonDeleted {
 			t.Fatalf("%s: the merge alone: %+v", c.ID, again)
 		}
 	}
@@ -132,7 +133,7 @@ func TestMergingAMergeChangesNothing(t *testing.T) {
 func TestADecisionIsTheSameBytesEveryTime(t *testing.T) {
 	rules, conflicts := generated(t, 15, 400)
 	for c, d := range conflicts {
-		if again := Decide(rules, c); !same(d, again) {
+		if again := Decide(context.Background(), rules, c); !same(d, again) {
 			t.Fatalf("%s: %+v, then %+v", c.ID, d, again)
 		}
 	}
@@ -151,7 +152,7 @@ func TestAnIDDoesNotDependOnHowAPathWasStemmed(t *testing.T) {
 			Bases: map[couchmend.Rev]couchmend.Revision{base: {Rev: base, Body: json.RawMessage(`{"a":1,"b":1}`)}}}
 	}
 	rules := func(string, jsondoc.Value) *merge.Rule { return anyRule }
-	whole, stemmed := Decide(rules, conflict(root)), Decide(rules, conflict())
+	whole, stemmed := Decide(context.Background(), rules, conflict(root)), Decide(context.Background(), rules, conflict())
 	if whole.Merge == nil || stemmed.Merge == nil || whole.Merge.Rev != stemmed.Merge.Rev {
 		t.Errorf("%+v\n%+v", whole, stemmed)
 	}
@@ -177,7 +178,7 @@ func TestAnUndoneMergeIsHeldOnEverySite(t *testing.T) {
 		// Everywhere: where the merge was made, and where it never came.
 		for _, others := range [][]couchmend.Revision{nil, c.Leaves[1:]} {
 			next := couchmend.Conflict{ID: c.ID, RevsLimit: c.RevsLimit, Leaves: append(slices.Clone(restored), withoutChildren(others, restored)...)}
-			if again := Decide(rules, next); again.Reason != couchmend.ReasonHeld {
+			if again := Decide(context.Background(), rules, next); again.Reason != couchmend.ReasonHeld {
 				t.Fatalf("%s: undone, then %+v", c.ID, again)
 			}
 		}
@@ -188,7 +189,7 @@ func TestAnUndoneMergeIsHeldOnEverySite(t *testing.T) {
 			t.Fatal(err)
 		}
 		next.Leaves = append([]couchmend.Revision{*choice.Merge}, restored[1:]...)
-		if again := Decide(rules, next); again.Outcome != couchmend.Bury {
+		if again := Decide(context.Background(), rules, next); again.Outcome != couchmend.Bury {
 			t.Fatalf("%s: decided by a person, then %+v", c.ID, again)
 		}
 	}
@@ -263,8 +264,8 @@ func FuzzDecide(f *testing.F) {
 				c.Bases[r.Rev] = r
 			}
 		}
-		d := Decide(rules, c)
-		if again := Decide(rules, c); !same(d, again) {
+		d := Decide(context.Background(), rules, c)
+		if again := Decide(context.Background(), rules, c); !same(d, again) {
 			t.Fatalf("%+v, then %+v", d, again)
 		}
 		if d.Merge != nil && !json.Valid(d.Merge.Body) {

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -31,7 +32,7 @@ func TestTwoThousandLeavesAreOneMerge(t *testing.T) {
 	rule := ruleOf(merge.EditWins)
 	rule.Fields = append(rule.Fields, merge.Field{Pattern: merge.Path{"**"}, Strategy: merge.Strategy{Kind: merge.Max}})
 	started := time.Now()
-	d := Decide(func(string, jsondoc.Value) *merge.Rule { return rule }, c)
+	d := Decide(context.Background(), func(string, jsondoc.Value) *merge.Rule { return rule }, c)
 	t.Logf("decided in %v", time.Since(started))
 	if d.Outcome != couchmend.Merge || len(d.Bury) != n-1 || !d.Deep {
 		t.Fatalf("%s %s %v, %d tombstones", d.Outcome, d.Reason, d.Evidence[:1], len(d.Bury))
@@ -47,6 +48,6 @@ func BenchmarkDecideManyLeaves(b *testing.B) {
 	rule.Fields = append(rule.Fields, merge.Field{Pattern: merge.Path{"**"}, Strategy: merge.Strategy{Kind: merge.Max}})
 	c := manyLeaves(500)
 	for b.Loop() {
-		Decide(func(string, jsondoc.Value) *merge.Rule { return rule }, c)
+		Decide(context.Background(), func(string, jsondoc.Value) *merge.Rule { return rule }, c)
 	}
 }

@@ -81,8 +81,17 @@ func releases(rule *merge.Rule, tree *revtree.Tree, c couchmend.Conflict) []revt
 // without a live leaf looks annihilated; so that nobody is asked about it, a
 // merge that says otherwise is written first, and buried with the rest.
 func ChooseDelete(c couchmend.Conflict, by string) couchmend.Decision {
+	return deleteAll(nil, c, by)
+}
+
+// deleteAll is ChooseDelete with tombstones that keep what a rule says, of each
+// leaf.
+func deleteAll(rule *merge.Rule, c couchmend.Conflict, by string) couchmend.Decision {
 	c, tree := grown(c)
-	d := couchmend.Decision{Outcome: couchmend.Delete, Bury: burials(nil, c.Leaves, couchmend.Revision{}), Evidence: []string{"deleted by " + by}}
+	d := couchmend.Decision{Outcome: couchmend.Delete, Evidence: []string{"deleted by " + by}}
+	for _, leaf := range c.Leaves {
+		d.Bury = append(d.Bury, burials(rule, []couchmend.Revision{leaf}, leaf)...)
+	}
 	var words []revtree.Mark
 	for _, tombstone := range c.Dead {
 		if isBurial(tombstone, tree) && !released(tombstone, tree) {
@@ -95,7 +104,7 @@ func ChooseDelete(c couchmend.Conflict, by string) couchmend.Decision {
 	winner := c.Leaves[0]
 	m := onTop(winner, revtree.Placed(winner.Rev, words...), jsondoc.Value(winner.Body), from(winner.Rev, winner.Attachments), c.RevsLimit)
 	d.Merge = &m
-	d.Bury[0] = burials(nil, []couchmend.Revision{m}, m)[0]
+	d.Bury[0] = burials(rule, []couchmend.Revision{m}, m)[0]
 	return d
 }
 

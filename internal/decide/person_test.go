@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"testing"
@@ -51,7 +52,7 @@ func TestAPersonsChoiceContainsEveryLeafAndSettlesIt(t *testing.T) {
 	if len(after.Leaves) != 1 || string(after.Leaves[0].Body) != `{"name":"Anne-Marie"}` || len(after.Dead) != 1 {
 		t.Fatalf("%+v", after)
 	}
-	if again := Decide(d.rules, after); again.Outcome != couchmend.Nothing {
+	if again := Decide(context.Background(), d.rules, after); again.Outcome != couchmend.Nothing {
 		t.Errorf("then %+v", again)
 	}
 }
@@ -64,11 +65,11 @@ rule deletes=`[1:]+deletes+`
 ├─ 2-w gone
 │  └─ 3-x {"name":"Anna"}
 └─ 2-†`)
-		if first := Decide(d.rules, d.conflict); first.Reason != couchmend.ReasonDeleted {
+		if first := Decide(context.Background(), d.rules, d.conflict); first.Reason != couchmend.ReasonDeleted {
 			t.Fatalf("%+v", first)
 		}
 		after := written(d.conflict, choose(t, d, `{"name":"Anna"}`))
-		if again := Decide(d.rules, after); again.Outcome != couchmend.Nothing {
+		if again := Decide(context.Background(), d.rules, after); again.Outcome != couchmend.Nothing {
 			t.Errorf("%s: asked again: %+v", deletes, again)
 		}
 	}
@@ -96,7 +97,7 @@ func TestADocumentThatAPersonDeletesStaysDeleted(t *testing.T) {
 	if len(after.Leaves) != 0 {
 		t.Fatalf("still alive: %+v", after.Leaves)
 	}
-	if again := Decide(d.rules, after); again.Outcome != couchmend.Nothing {
+	if again := Decide(context.Background(), d.rules, after); again.Outcome != couchmend.Nothing {
 		t.Errorf("asked about it: %+v", again)
 	}
 	if choice.Merge == nil || choice.Bury[0].Path[1] != choice.Merge.Rev || !revtree.IsMark(choice.Merge.Path[1]) {
@@ -110,7 +111,7 @@ func TestADocumentThatWasNeverMergedIsDeletedWithTombstonesAlone(t *testing.T) {
 	if choice.Merge != nil || len(choice.Bury) != 2 {
 		t.Fatalf("%+v", choice)
 	}
-	if again := Decide(d.rules, written(d.conflict, choice)); again.Outcome != couchmend.Nothing {
+	if again := Decide(context.Background(), d.rules, written(d.conflict, choice)); again.Outcome != couchmend.Nothing {
 		t.Errorf("then %+v", again)
 	}
 }
@@ -127,7 +128,7 @@ func TestAnAnnihilatedDocumentCanBeRestored(t *testing.T) {
 	if len(after.Leaves) != 1 || after.Leaves[0].Deleted {
 		t.Fatalf("%+v", after)
 	}
-	if again := Decide(d.rules, after); again.Outcome != couchmend.Nothing {
+	if again := Decide(context.Background(), d.rules, after); again.Outcome != couchmend.Nothing {
 		t.Errorf("then %+v", again)
 	}
 }
@@ -150,14 +151,14 @@ func TestUndoOfABurialLeavesTheWinnerAlone(t *testing.T) {
 ├─ 2-w {"x":1}
 │  └─ 4-m (2-l) {"x":2}
 └─ 2-l {"x":2}`[1:])
-	taken := Decide(d.rules, d.conflict)
+	taken := Decide(context.Background(), d.rules, d.conflict)
 	restored := Undo(taken, d.conflict.Leaves, 1000)
 	if taken.Outcome != couchmend.Bury || len(restored) != 1 || restored[0].Path[2] != couchmend.MustRev("2-l") {
 		t.Fatalf("%+v", restored)
 	}
 	next := written(d.conflict, taken)
 	next.Leaves = append(next.Leaves, restored...)
-	if again := Decide(d.rules, next); again.Reason != couchmend.ReasonHeld {
+	if again := Decide(context.Background(), d.rules, next); again.Reason != couchmend.ReasonHeld {
 		t.Errorf("then %+v", again)
 	}
 }
@@ -168,18 +169,18 @@ rule deletes=delete_wins
 1-a {"name":"Ann"}
 ├─ 2-w {"name":"Anna"}
 └─ 2-†`[1:])
-	taken := Decide(d.rules, d.conflict)
+	taken := Decide(context.Background(), d.rules, d.conflict)
 	if taken.Outcome != couchmend.Delete {
 		t.Fatalf("%+v", taken)
 	}
 	next := written(d.conflict, taken)
 	next.Leaves = Undo(taken, d.conflict.Leaves, 1000)
 	next, _ = grown(next)
-	if again := Decide(d.rules, next); again.Reason != couchmend.ReasonDeleted {
+	if again := Decide(context.Background(), d.rules, next); again.Reason != couchmend.ReasonDeleted {
 		t.Fatalf("undone, then %+v", again)
 	}
 	after := written(next, choose(t, drawing{rule: d.rule, conflict: next}, `{"name":"Anna"}`))
-	if again := Decide(d.rules, after); again.Outcome != couchmend.Nothing || len(after.Leaves) != 1 {
+	if again := Decide(context.Background(), d.rules, after); again.Outcome != couchmend.Nothing || len(after.Leaves) != 1 {
 		t.Errorf("kept by a person, then %+v", again)
 	}
 }

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -38,7 +39,7 @@ func TestScenarios(t *testing.T) {
 				t.Fatal("a scenario is one drawn tree")
 			}
 			drawn := drawnScenario(t, strings.TrimSpace(parts[1]))
-			d := Decide(func(string, jsondoc.Value) *merge.Rule { return drawn.rule }, drawn.conflict)
+			d := Decide(context.Background(), func(string, jsondoc.Value) *merge.Rule { return drawn.rule }, drawn.conflict)
 			if got := outcomeOf(d); got != drawn.want {
 				t.Errorf("got  %s\nwant %s\n%v", got, drawn.want, d.Evidence)
 			}

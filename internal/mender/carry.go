@@ -3,7 +3,9 @@ package mender
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/couch"
@@ -17,7 +19,7 @@ var errBehind = errors.New("the winner is another one here: this copy of the dat
 // bury. An error is one of a whole step; jobs that had not ended by then have
 // no ending yet.
 func (b *batch) carryOut(ctx context.Context, jobs []*job) error {
-	inParallel(jobs, func(_ int, j *job) { b.decide(j) })
+	inParallel(jobs, func(_ int, j *job) { b.decide(ctx, j) })
 	var writing []*job
 	for _, j := range jobs {
 		switch {
@@ -47,9 +49,23 @@ func (b *batch) carryOut(ctx context.Context, jobs []*job) error {
 	return err
 }
 
-func (b *batch) decide(j *job) {
-	if j.end == unfinished {
-		j.decision = decide.Decide(b.rules, j.conflict)
+// decide decides on a job. A custom resolver that fails costs the document an
+// attempt; with the last one its decision, a review, stands.
+func (b *batch) decide(ctx context.Context, j *job) {
+	if j.end != unfinished {
+		return
+	}
+	j.decision = decide.Decide(ctx, b.rules, j.conflict)
+	switch {
+	case !j.decision.Reason.IsResolvers():
+	case ctx.Err() != nil: // couchmend stops, and with it the resolver
+		j.end, j.err = away, ctx.Err()
+	case j.task.Attempt+1 < MaxAttempts && !j.preview:
+		j.end = failed
+		j.err = &couchmend.Error{
+			Op: "resolve", DB: j.conflict.DB, ID: j.conflict.ID, Kind: couchmend.KindOther,
+			Err: fmt.Errorf("%s: %s", j.decision.Reason, strings.Join(j.decision.Evidence, "; ")),
+		}
 	}
 }
 

@@ -130,6 +130,7 @@ type job struct {
 	end      ending
 	err      error // why, where it failed
 	reread   bool  // its leaves are those of now, whatever the task names
+	preview  bool  // nothing comes of it: no failure counts
 	known    bool  // in review already, with the same leaves for the same reason
 }
 

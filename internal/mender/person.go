@@ -69,7 +69,7 @@ func (m *Mender) Previews(ctx context.Context, dbName string, items []ledger.Ite
 		}
 		jobs := make([]*job, len(items))
 		for i := range items {
-			jobs[i] = &job{task: &ledger.Task{Item: items[i]}, conflict: couchmend.Conflict{DB: dbName, ID: items[i].ID}}
+			jobs[i] = &job{task: &ledger.Task{Item: items[i]}, conflict: couchmend.Conflict{DB: dbName, ID: items[i].ID}, preview: true}
 		}
 		for len(jobs) > 0 {
 			n, err := b.load(ctx, jobs)
@@ -77,7 +77,7 @@ func (m *Mender) Previews(ctx context.Context, dbName string, items []ledger.Ite
 				yield(Preview{}, err)
 				return
 			}
-			inParallel(jobs[:n], func(_ int, j *job) { b.decide(j) })
+			inParallel(jobs[:n], func(_ int, j *job) { b.decide(ctx, j) })
 			for i, j := range jobs[:n] {
 				preview, err := b.preview(ctx, j)
 				if !yield(preview, err) || err != nil {
@@ -99,7 +99,7 @@ func (b *batch) preview(ctx context.Context, j *job) (Preview, error) {
 		if _, err := b.load(ctx, []*job{j}); err != nil {
 			return Preview{}, err
 		}
-		guarded(j, func() { b.decide(j) })
+		guarded(j, func() { b.decide(ctx, j) })
 	}
 	return Preview{Conflict: j.conflict, Decision: j.decision, Err: j.err}, nil
 }

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -31,7 +32,7 @@ func filesMerged(rule *Rule, base, winner, loser string) string {
 	for i, text := range []string{winner, loser} {
 		revisions[leafRev(i)] = couchmend.Revision{Rev: leafRev(i), Body: json.RawMessage(`{}`), Attachments: files(text)}
 	}
-	r, refusal := Merge(rule, revtree.Fold{Heads: []couchmend.Rev{leafRev(0), leafRev(1)}, Steps: []revtree.Step{step}}, revisions)
+	r, refusal := Merge(context.Background(), rule, "d", revtree.Fold{Heads: []couchmend.Rev{leafRev(0), leafRev(1)}, Steps: []revtree.Step{step}}, revisions)
 	if refusal != nil {
 		return "review: " + string(refusal.Reason)
 	}
@@ -86,7 +87,7 @@ func TestBothAreKeptOnlyUnderAFreeName(t *testing.T) {
 			leafRev(1): {Body: json.RawMessage(`{}`), Attachments: files("a:3")},
 		}
 		fold := revtree.Fold{Heads: []couchmend.Rev{leafRev(0), leafRev(1)}, Steps: []revtree.Step{{Head: leafRev(1), How: revtree.ThreeWay, Base: revtree.Fold{Heads: []couchmend.Rev{baseRev}}}}}
-		r, refusal := Merge(rule, fold, revisions)
+		r, refusal := Merge(context.Background(), rule, "d", fold, revisions)
 		if want < 0 && (refusal == nil || refusal.Reason != couchmend.ReasonAttachment) || want > 0 && len(r.Attachments) != want {
 			t.Errorf("the name holds %s: %v %v", content, r.Attachments, refusal)
 		}

@@ -1,6 +1,7 @@
 package merge_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -15,7 +16,7 @@ func show(strategy merge.Strategy, base, winner, loser string) {
 	rule := &merge.Rule{Fields: []merge.Field{{Pattern: merge.ParsePath("f"), Strategy: strategy}}}
 	b, w, l := couchmend.MustRev("1-b"), couchmend.MustRev("2-w"), couchmend.MustRev("2-l")
 	tree := revtree.New([]couchmend.Rev{w, b}, []couchmend.Rev{l, b})
-	merged, refusal := merge.Merge(rule, tree.Fold([]couchmend.Rev{w, l}), map[couchmend.Rev]couchmend.Revision{
+	merged, refusal := merge.Merge(context.Background(), rule, "d", tree.Fold([]couchmend.Rev{w, l}), map[couchmend.Rev]couchmend.Revision{
 		b: {Rev: b, Body: json.RawMessage(base)},
 		w: {Rev: w, Body: json.RawMessage(winner)},
 		l: {Rev: l, Body: json.RawMessage(loser)},

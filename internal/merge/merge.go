@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,6 +17,7 @@ type Result struct {
 	Body        jsondoc.Value
 	Attachments []couchmend.Attachment // From names the leaf that each came from
 	Fields      []couchmend.Origin     // sorted by path
+	Deleted     bool                   // a resolver deletes the document; all else is empty
 }
 
 // Refusal says why leaves were not merged.
@@ -24,19 +26,23 @@ type Refusal struct {
 	Evidence []string // one sentence for each place that stands in the way
 }
 
-// Merge folds leaves into one document by a rule. The fold is the plan that
-// revtree made from their paths; revisions holds the bodies of its heads, and
-// those of its bases that could be had. The result depends on nothing else.
+// Merge folds the leaves of the document called id into one by a rule. The fold
+// is the plan that revtree made from their paths; revisions holds the bodies of
+// its heads, and those of its bases that could be had. The result depends on
+// nothing else, if the rule's resolvers do not; ctx is for these.
 //
 // A step without an exact base, or whose base's body is missing, is taken only
 // by strategies that need none (Rule.NoBase).
-func Merge(rule *Rule, fold revtree.Fold, revisions map[couchmend.Rev]couchmend.Revision) (Result, *Refusal) {
-	m := merger{rule: rule, revisions: revisions}
+func Merge(ctx context.Context, rule *Rule, id string, fold revtree.Fold, revisions map[couchmend.Rev]couchmend.Revision) (Result, *Refusal) {
+	m := merger{ctx: ctx, rule: rule, id: id, revisions: revisions}
 	merged, ok := m.fold(fold)
 	if !ok || len(m.problems) > 0 {
 		return Result{}, m.refusal()
 	}
 	winner := revisions[fold.Heads[0]]
+	if merged.deleted {
+		return Result{Deleted: true}, nil
+	}
 	result := Result{
 		Body:        inOrderOf(jsondoc.Value(winner.Body), merged.body),
 		Attachments: preferring(winner, merged.attachments),
@@ -51,6 +57,8 @@ func Merge(rule *Rule, fold revtree.Fold, revisions map[couchmend.Rev]couchmend.
 
 // merger carries one fold out.
 type merger struct {
+	ctx       context.Context // for resolvers, for the length of one Merge
+	id        string
 	rule      *Rule
 	revisions map[couchmend.Rev]couchmend.Revision
 	problems  []problem
@@ -79,6 +87,7 @@ func (m *merger) refusal() *Refusal {
 // side is a document in the making: one leaf, or several folded into one.
 type side struct {
 	body        jsondoc.Value
+	deleted     bool // by a resolver's word
 	attachments []couchmend.Attachment
 	heads       []couchmend.Rev // the leaves that it is made of
 	origins     map[string]couchmend.Origin
@@ -101,20 +110,31 @@ func (m *merger) side(rev couchmend.Rev) (side, bool) {
 	return s, true
 }
 
+// head is the side that one head makes by itself; false, with a problem noted,
+// where its body is missing.
+func (m *merger) head(rev couchmend.Rev) (side, bool) {
+	d, ok := m.side(rev)
+	if !ok {
+		m.problems = append(m.problems, problem{couchmend.ReasonNoBase, fmt.Sprintf("the body of %s could not be had", rev)})
+	}
+	return d, ok
+}
+
 // fold reports false where a head's body is missing.
 func (m *merger) fold(f revtree.Fold) (side, bool) {
-	acc, ok := m.side(f.Heads[0])
+	acc, ok := m.head(f.Heads[0])
 	if !ok {
-		m.problems = append(m.problems, problem{couchmend.ReasonNoBase, fmt.Sprintf("the body of %s could not be had", f.Heads[0])})
 		return acc, false
+	}
+	if m.asksTogether(f) {
+		return m.together(acc, f)
 	}
 	for _, step := range f.Steps {
 		if step.How == revtree.Contained {
 			continue
 		}
-		head, ok := m.side(step.Head)
+		head, ok := m.head(step.Head)
 		if !ok {
-			m.problems = append(m.problems, problem{couchmend.ReasonNoBase, fmt.Sprintf("the body of %s could not be had", step.Head)})
 			return acc, false
 		}
 		acc = m.join(acc, head, step)
@@ -144,6 +164,9 @@ func (m *merger) join(acc, head side, s revtree.Step) side {
 			return whole
 		}
 	}
+	if m.rule.Resolver != nil {
+		return st.resolve()
+	}
 	return st.merge()
 }
 
@@ -154,8 +177,13 @@ func (m *merger) base(s revtree.Step) (side, bool) {
 	if s.How != revtree.ThreeWay {
 		return side{}, false
 	}
-	sub := merger{rule: m.rule, revisions: m.revisions}
+	sub := merger{ctx: m.ctx, id: m.id, rule: m.rule, revisions: m.revisions}
 	base, ok := sub.fold(s.Base)
+	for _, p := range sub.problems {
+		if p.reason.IsResolvers() { // another attempt may end otherwise: that must not make another merge of it
+			m.problems = append(m.problems, p)
+		}
+	}
 	return base, ok && len(sub.problems) == 0 && !sub.baseless
 }
 

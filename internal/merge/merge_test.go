@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -51,7 +52,7 @@ func mergeOf(rule *Rule, base string, leaves ...string) (Result, *Refusal) {
 			fold.Steps = append(fold.Steps, step)
 		}
 	}
-	return Merge(rule, fold, revisions)
+	return Merge(context.Background(), rule, "d", fold, revisions)
 }
 
 // told is a merge's body, or why there is none.

@@ -131,7 +131,7 @@ func (s Strategy) isJoin() bool {
 // usableWithoutBase reports whether a strategy may be used where no exact base
 // could be had.
 func (s Strategy) usableWithoutBase(choice NoBase) bool {
-	if s.isJoin() {
+	if s.isJoin() || s.Kind == Custom {
 		return true
 	}
 	return choice == NoBaseStrategies && (s.Kind == ByKey || s.Kind == Winner || s.Kind == Latest)

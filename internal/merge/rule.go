@@ -2,7 +2,12 @@
 // their exact base. It is pure: values in, value out.
 package merge
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/jsondoc"
+)
 
 // Rule says how documents of one kind are merged. The zero Rule merges what
 // cannot be disputed (changed on one side, changed alike) and leaves the rest
@@ -18,7 +23,17 @@ type Rule struct {
 	MaxInline   int64 // bytes of one attachment carried over inline; above: review. 0 is 16 MiB
 	Collision   Collision
 	Tombstone   Tombstone
+	// Resolver, where there is one, makes the document instead of Fields;
+	// ResolverName says which it is, for people.
+	Resolver     couchmend.Resolver
+	ResolverName string
+	Leaves       Check // what a leaf must satisfy, nil: nothing
+	Merged       Check // what the merge must satisfy, nil: nothing
 }
+
+// Check says what is wrong with a document's body; nothing where all is well.
+// The Leaf of what it returns is empty.
+type Check func(id string, body jsondoc.Value) []couchmend.Violation
 
 // Clock names the document's own clock: it orders values that overlap under
 // the strategy Latest, and a Vector's dominance fast-forwards.
@@ -94,6 +109,9 @@ type Strategy struct {
 	Beside Path
 	// Key is, for ByKey, the member that names an element.
 	Key string
+	// Resolver is, for Custom, whom to ask, and ResolverName which it is.
+	Resolver     couchmend.Resolver
+	ResolverName string
 }
 
 // StrategyKind names a strategy. Union, Max, Min and Latest with a clock
@@ -133,6 +151,9 @@ const (
 	Latest StrategyKind = "latest"
 	// Winner takes the winner's side.
 	Winner StrategyKind = "winner"
+	// Custom asks a resolver, with a base or without, about two values at a
+	// time.
+	Custom StrategyKind = "resolver"
 )
 
 // NoBase says what may be done without an exact base.

@@ -31,6 +31,8 @@ func (s *step) overlap(path Path, strategy Strategy, base, a, b jsondoc.Value) j
 		ok = v != nil
 	case Latest:
 		return s.latest(path, strategy, a, b)
+	case Custom:
+		return s.custom(path, strategy, base, a, b)
 	case Winner:
 		return s.take(path, a, s.a, "the winner's")
 	case ByKey:

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -82,7 +83,7 @@ func TestTheExampleMergesTheStoriesThatItTells(t *testing.T) {
 			`{"a":1}`, `{"a":2}`, `{"a":3}`, `no_rule`,
 		},
 	} {
-		d := decide.Decide(rules, conflict(c.base, c.winner, c.loser))
+		d := decide.Decide(context.Background(), rules, conflict(c.base, c.winner, c.loser))
 		got := string(d.Reason)
 		if d.Merge != nil {
 			got = string(d.Merge.Body)

@@ -54,9 +54,9 @@ func (p Path) moreSpecific(q Path) bool {
 	return false
 }
 
-// strategyAt returns what the rule says of a value that differs at path, and
+// StrategyAt returns what the rule says of a value that differs at path, and
 // whether an object there is opened.
-func (r *Rule) strategyAt(path Path) (Strategy, bool) {
+func (r *Rule) StrategyAt(path Path) (Strategy, bool) {
 	best := -1
 	for i, f := range r.Fields {
 		if f.Pattern.matches(path) && (best < 0 || f.Pattern.moreSpecific(r.Fields[best].Pattern)) {

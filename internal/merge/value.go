@@ -19,7 +19,7 @@ func (s *step) value(path Path, base, a, b jsondoc.Value) jsondoc.Value {
 	if s.settled(base, a, b) {
 		return a
 	}
-	strategy, opens := s.rule.strategyAt(path)
+	strategy, opens := s.rule.StrategyAt(path)
 	switch {
 	case opens && a.Kind() == '{' && b.Kind() == '{':
 		return s.object(path, base, a, b)

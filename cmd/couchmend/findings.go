@@ -1,19 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/jsondoc"
-	"github.com/couchmend/couchmend/internal/ledger"
-	"github.com/couchmend/couchmend/internal/mender"
 	"github.com/couchmend/couchmend/internal/revtree"
+	"github.com/couchmend/couchmend/internal/suggest"
 )
 
 // finding is one conflict that a scan found.
@@ -35,8 +31,8 @@ type finding struct {
 	Dismissed bool              `json:"dismissed,omitempty"`
 }
 
-func newFinding(p mender.Preview, waits ledger.Case, waiting bool) finding {
-	c, d := p.Conflict, p.Decision
+func newFinding(seen found) finding {
+	c, d := seen.Conflict, seen.Decision
 	f := finding{
 		DB: c.DB, ID: c.ID, Leaves: []couchmend.Rev{}, Dead: len(c.Dead), Depth: depth(c.Leaves), Deep: d.Deep, Fields: []string{},
 		Outcome: d.Outcome, Rule: d.Rule, Reason: d.Reason, Evidence: d.Evidence,
@@ -54,11 +50,11 @@ func newFinding(p mender.Preview, waits ledger.Case, waiting bool) finding {
 			}
 		}
 	}
-	if p.Err != nil {
-		f.Outcome, f.Evidence = "", []string{p.Err.Error()}
+	if seen.Err != nil {
+		f.Outcome, f.Evidence = "", []string{seen.Err.Error()}
 	}
-	if waiting {
-		f.Since, f.Dismissed = waits.First, waits.Dismissed
+	if seen.waiting {
+		f.Since, f.Dismissed = seen.waits.First, seen.waits.Dismissed
 	}
 	return f
 }
@@ -99,8 +95,15 @@ type scanSummary struct {
 	Reasons   map[couchmend.Reason]int  `json:"reasons"`
 	Rules     map[string]int            `json:"rules"`
 	Types     map[string]int            `json:"types"`
+	Shares    scanShares                `json:"shares"`
 	Deepest   *finding                  `json:"deepest,omitempty"` // most live leaves, then depth
 	Limited   bool                      `json:"limited,omitempty"` // --limit ended the scan
+}
+
+// scanShares says what the policy makes of open conflicts, in all and by rule.
+type scanShares struct {
+	Total suggest.Share   `json:"total"`
+	Rules []suggest.Share `json:"rules"`
 }
 
 // maxTypes bounds the types that are counted: documents may hold anything.
@@ -109,6 +112,7 @@ const maxTypes = 1000
 // scanReport prints what a scan finds as it finds it.
 type scanReport struct {
 	summary scanSummary
+	shares  suggest.Shares // of those that are open
 	cmd     *scanCmd
 	out     io.Writer
 	table   *table
@@ -127,7 +131,7 @@ func newScanReport(a *app, cmd *scanCmd, bar *progress) *scanReport {
 }
 
 // add takes a finding in; full says that it is the last one that is wanted.
-func (r *scanReport) add(f finding) (full bool, err error) {
+func (r *scanReport) add(f finding, seen found) (full bool, err error) {
 	s := &r.summary
 	s.Conflicts++
 	s.Outcomes[f.Outcome]++
@@ -136,6 +140,7 @@ func (r *scanReport) add(f finding) (full bool, err error) {
 	}
 	if !f.Dismissed {
 		s.Open++
+		r.shares.Add(seen.decided())
 	}
 	if f.Deep {
 		s.Deep++
@@ -194,6 +199,7 @@ func (r *scanReport) end(a *app, cmd *scanCmd) error {
 		return err
 	}
 	s := r.summary
+	s.Shares = scanShares{r.shares.Total, r.shares.Rules()}
 	if cmd.JSON {
 		return a.printJSON(map[string]scanSummary{"summary": s})
 	}
@@ -216,29 +222,5 @@ func (r *scanReport) end(a *app, cmd *scanCmd) error {
 	if s.Limited {
 		a.printf("Stopped at --limit.\n")
 	}
-	return nil
-}
-
-// maxCounts is how many counts a line shows.
-const maxCounts = 8
-
-// printCounts writes counts on one line, the largest first.
-func printCounts[K ~string](a *app, what string, counts map[K]int) {
-	keys := slices.SortedFunc(maps.Keys(counts), func(x, y K) int {
-		if counts[x] != counts[y] {
-			return counts[y] - counts[x]
-		}
-		return strings.Compare(string(x), string(y))
-	})
-	var words []string
-	for i, k := range keys {
-		if i == maxCounts {
-			words = append(words, fmt.Sprintf("and %d more", len(keys)-i))
-			break
-		}
-		words = append(words, fmt.Sprintf("%s %d", cmp.Or(clean(string(k)), "(none)"), counts[k]))
-	}
-	if len(words) > 0 {
-		a.printf("  %-11s %s\n", what, strings.Join(words, ", "))
-	}
+	return printShares(a, r.shares)
 }

@@ -62,6 +62,13 @@ type Options struct {
 	// if there is one, instead of being refused.
 	Share bool
 
+	// WarmAfter conflicts within WarmWindow make a document one whose bodies
+	// are kept, so that its next conflict finds its base after a compaction,
+	// too; WarmWindow after its last conflict that ends. Default 3 and 24 h; a
+	// negative WarmAfter turns it off.
+	WarmAfter  int
+	WarmWindow time.Duration
+
 	Workers int // that mend side by side; default 2
 	Log     *slog.Logger
 }
@@ -75,6 +82,7 @@ type Couchmend struct {
 	Policy *policy.File // nil: the built-in policy
 
 	log       *slog.Logger
+	warm      *ledger.Warm
 	workers   int
 	databases []string
 	builtin   *policy.Policy
@@ -123,9 +131,14 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 		c.Server.Close()
 		return nil, err
 	}
-	c.Mender = mender.New(mender.Config{Server: c.Server, Ledger: c.Ledger, Rules: c.rules, Log: o.Log})
+	if !o.Share { // it mends, and does not just look in
+		if c.warm, err = c.Ledger.FollowWarm(ctx, ledger.WarmConfig{After: o.WarmAfter, Window: o.WarmWindow}); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	c.Mender = mender.New(mender.Config{Server: c.Server, Ledger: c.Ledger, Warm: c.warm, Rules: c.rules, Log: o.Log})
 	c.Feed = feed.New(feed.Config{
-		Server: c.Server, Ledger: c.Ledger, Log: o.Log,
+		Server: c.Server, Ledger: c.Ledger, Warm: c.warm, Log: o.Log,
 		Match: c.Match, Names: c.names(), Reset: c.Mender.Forget,
 	})
 	return c, nil
@@ -244,7 +257,7 @@ func (c *Couchmend) summarize(ctx context.Context) {
 }
 
 func (c *Couchmend) counts() []any {
-	return slices.Concat(c.Feed.Stats.Attrs(), c.Mender.Stats.Attrs())
+	return slices.Concat(c.Feed.Stats.Attrs(), c.Mender.Stats.Attrs(), c.warm.Attrs())
 }
 
 // Once mends what there is now, and returns when all of it is resolved or in

@@ -33,13 +33,13 @@ type connection struct {
 	LogLevel     string   `enum:"debug,info,warn,error" default:"info" group:"Server and state:" help:"How much is logged: debug, info, warn or error."`
 }
 
-// open opens couchmend. share is for verbs that work beside a running `run`.
-func (c *connection) open(a *app, share bool) (*mend.Couchmend, error) {
+// open opens couchmend, with those options that are a verb's own.
+func (c *connection) open(a *app, own func(*mend.Options)) (*mend.Couchmend, error) {
 	o := mend.Options{
 		URL: c.CouchDB, Username: c.User, Password: os.Getenv("COUCHDB_PASSWORD"), Token: os.Getenv("COUCHDB_TOKEN"),
 		Cookie: c.Cookie, ClientCert: c.ClientCert, ClientKey: c.ClientKey, CAFile: c.CAFile,
 		PolicyFile: c.policyFile(), Databases: c.Databases,
-		StateDir: c.stateDir(), NATS: c.NATS, NATSCreds: c.NATSCreds, Share: share,
+		StateDir: c.stateDir(), NATS: c.NATS, NATSCreds: c.NATSCreds,
 		Log: c.logger(a),
 	}
 	for _, secret := range []struct {
@@ -55,13 +55,14 @@ func (c *connection) open(a *app, share bool) (*mend.Couchmend, error) {
 		}
 		*secret.to = text
 	}
+	own(&o)
 	return mend.Open(a.ctx, o)
 }
 
 // visit opens couchmend for a moment, beside a `run` if there is one. The state
 // is not held while a person thinks or edits: it is called again after that.
 func (c *connection) visit(a *app, f func(*mend.Couchmend) error) error {
-	opened, err := c.open(a, true)
+	opened, err := c.open(a, func(o *mend.Options) { o.Share = true })
 	if err != nil {
 		return err
 	}

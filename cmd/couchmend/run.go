@@ -10,10 +10,12 @@ import (
 
 type runCmd struct {
 	connection
-	Once    bool `help:"Catch up with what there is now, and leave. Exit code 2: something is in review."`
-	DryRun  bool `short:"n" help:"Show what would be done, as scan does, and do nothing."`
-	Workers int  `default:"2" help:"How many batches are mended side by side."`
-	JSON    bool `name:"json" help:"With --once: print what was done as JSON."`
+	Once       bool          `help:"Catch up with what there is now, and leave. Exit code 2: something is in review."`
+	DryRun     bool          `short:"n" help:"Show what would be done, as scan does, and do nothing."`
+	Workers    int           `default:"2" help:"How many batches are mended side by side."`
+	WarmAfter  int           `default:"3" help:"Keep the bodies of a document that was in conflict so often within --warm-window: its next conflict finds its base, whatever CouchDB has compacted. 0: of none."`
+	WarmWindow time.Duration `default:"24h" help:"See --warm-after. As long after its last conflict a document's bodies are kept on."`
+	JSON       bool          `name:"json" help:"With --once: print what was done as JSON."`
 }
 
 // Run follows and mends.
@@ -28,7 +30,7 @@ func (r *runCmd) Run(a *app) error {
 	}
 	above := *a
 	above.stderr = bar.out(a.stderr) // log lines do not run into the bar
-	c, err := r.open(&above, false)
+	c, err := r.open(&above, r.options)
 	if err != nil {
 		return err
 	}
@@ -44,6 +46,13 @@ func (r *runCmd) Run(a *app) error {
 		return err
 	}
 	return r.summary(a, c, time.Since(started))
+}
+
+func (r *runCmd) options(o *mend.Options) {
+	o.Workers, o.WarmAfter, o.WarmWindow = r.Workers, r.WarmAfter, r.WarmWindow
+	if r.WarmAfter == 0 { // said so: the default is 3
+		o.WarmAfter = -1
+	}
 }
 
 // summary is what `run --once` did, for people or for machines.

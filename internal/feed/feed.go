@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/couchmend/couchmend"
@@ -32,6 +33,9 @@ type Config struct {
 	Match func(db string) bool
 	Names []string
 	Log   *slog.Logger
+	// Warm knows the documents whose winners' bodies are kept as the feed
+	// passes them. May be nil.
+	Warm *ledger.Warm
 	// Reset is told of a database that was deleted or created anew. May be nil.
 	Reset func(db string)
 	// Held is how many databases are followed with a connection each. Default 32.
@@ -47,8 +51,9 @@ type Config struct {
 // Follower follows databases.
 type Follower struct {
 	Config
-	Stats Stats
-	owner string
+	Stats  Stats
+	owner  string
+	unkept atomic.Bool // bodies of warm documents could not be kept, and that was said
 
 	mu    sync.Mutex
 	known map[string]error // the last error of each database, to report it once

@@ -60,6 +60,9 @@ func (f *Follower) open(ctx context.Context, name string) (*reader, error) {
 	if anew {
 		f.Log.Warn("the database was created anew: its feed is read from the start", "db", name)
 		f.Reset(name)
+		if err := f.Warm.Forget(ctx, name); err != nil {
+			return nil, err
+		}
 		r.checkpoint.Since = ""
 	}
 	r.checkpoint.InstanceStart = info.InstanceStart
@@ -162,6 +165,7 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 	n, since := 0, r.read
 	var items []ledger.Item
 	var unreadable []ledger.Case
+	var passing []couch.Want // winners of warm documents
 	var broken error
 	for row, err := range r.db.Changes(ctx, o) {
 		if broken = err; err != nil {
@@ -183,8 +187,12 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 		if row.Seq != "" {
 			since = row.Seq
 		}
+		if len(row.Leaves) > 0 && !row.Deleted && r.Warm.Lacks(r.name, row.ID, row.Leaves[0]) {
+			passing = append(passing, couch.Want{ID: row.ID, Rev: row.Leaves[0]})
+		}
 	}
 	r.Stats.Rows.Add(int64(n))
+	defer r.keepWarm(ctx, passing)() // while the rows are handed on: neither waits for the other
 	// While the queue has only a part of the page the checkpoint stays: a full
 	// queue refuses a row and may yet take a later one, of a document that waits.
 	r.mu.Lock()

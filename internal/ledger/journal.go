@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -161,10 +162,40 @@ func (l *Ledger) Bodies(ctx context.Context, db, id string, revs []couchmend.Rev
 // searches is how many documents' histories are read at once.
 const searches = 8
 
-// BodiesOf is Bodies for many documents of one database, by document id. It
-// waits once for every 500 documents, and reads the whole history of those
+// BodiesOf is Bodies for many documents of one database, by document id. What
+// was kept because its document is warm (see Warm) comes first; it has no path.
+// It waits once for every 500 documents, and reads the whole history of those
 // whose latest entry has not all that is wanted.
 func (l *Ledger) BodiesOf(ctx context.Context, db string, want map[string][]couchmend.Rev) (map[string]map[couchmend.Rev]couchmend.Revision, error) {
+	found, err := l.Kept(ctx, db, want)
+	if err != nil {
+		return nil, err
+	}
+	lacking := make(map[string][]couchmend.Rev, len(want))
+	for id, revs := range want {
+		for _, rev := range revs {
+			if _, ok := found[id][rev]; !ok {
+				lacking[id] = append(lacking[id], rev)
+			}
+		}
+	}
+	decided, err := l.decidedFrom(ctx, db, lacking)
+	if err != nil {
+		return nil, err
+	}
+	for id, revisions := range decided {
+		if found[id] == nil {
+			found[id] = revisions
+			continue
+		}
+		maps.Copy(found[id], revisions)
+	}
+	return found, nil
+}
+
+// decidedFrom looks for bodies among those that decisions were made from, or
+// made.
+func (l *Ledger) decidedFrom(ctx context.Context, db string, want map[string][]couchmend.Rev) (map[string]map[couchmend.Rev]couchmend.Revision, error) {
 	subjects := make([]string, 0, len(want))
 	for id, revs := range want {
 		if len(revs) > 0 {

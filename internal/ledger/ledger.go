@@ -12,6 +12,8 @@
 //	review       what waits for a person
 //	control      pause switches
 //	attempts     failures of a document so far (expires)
+//	warm         how often a document was in conflict lately (expires)
+//	bodies       winners of documents that conflict often; the oldest go first
 //
 // CouchDB is the truth (I9): all of this may be deleted, and only local history
 // is gone. So journal, review and control are synced to disk before a call
@@ -122,7 +124,7 @@ type Ledger struct {
 
 	closing context.Context // ends when Close begins
 	stop    context.CancelFunc
-	running sync.WaitGroup // renewals of leases
+	running sync.WaitGroup // renewals of leases, and what follows warm documents
 	close   func() error
 }
 

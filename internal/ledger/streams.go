@@ -20,6 +20,8 @@ const (
 	review      = "review"
 	control     = "control"
 	attempts    = "attempts"
+	warm        = "warm"
+	bodies      = "bodies" // of warm documents: a subject has the revision's hash, too
 )
 
 const (
@@ -102,10 +104,18 @@ func (l *Ledger) layout() []jetstream.StreamConfig {
 	j.AllowAtomicPublish = true
 	j.Compression = jetstream.S2Compression
 
+	counted := unsynced(newest(warm))
+	counted.MaxMsgs = maxCounted
+
+	kept := unsynced(newest(bodies))
+	kept.MaxMsgs, kept.MaxBytes = maxKept, maxKeptBytes
+	kept.MaxAge = c.UndoHorizon
+	kept.Compression = jetstream.S2Compression
+
 	r := newest(review)
 	r.AllowAtomicPublish = true
 
-	return []jetstream.StreamConfig{w, held, failures, unsynced(newest(checkpoints)), j, r, newest(control)}
+	return []jetstream.StreamConfig{w, held, failures, unsynced(newest(checkpoints)), j, r, newest(control), counted, kept}
 }
 
 func limit(bytes int64) int64 {

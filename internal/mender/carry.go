@@ -20,6 +20,7 @@ var errBehind = errors.New("the winner is another one here: this copy of the dat
 // no ending yet.
 func (b *batch) carryOut(ctx context.Context, jobs []*job) error {
 	inParallel(jobs, func(_ int, j *job) { b.decide(ctx, j) })
+	b.count(ctx, jobs)
 	var writing []*job
 	for _, j := range jobs {
 		switch {

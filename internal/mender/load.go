@@ -169,25 +169,22 @@ func (b *batch) fitting(jobs []*job) int {
 	return len(jobs)
 }
 
-// loadBases reads the ancestors that decisions need: from CouchDB, and where it
-// no longer has the body, from the journal.
+// loadBases reads the ancestors that decisions need: of warm documents from what
+// was kept, else from CouchDB, and where it no longer has the body, from the
+// journal.
 func (b *batch) loadBases(ctx context.Context, jobs []*job) error {
 	needs := make([][]couchmend.Rev, len(jobs))
 	inParallel(jobs, func(i int, j *job) {
 		if j.end == unfinished {
-			needs[i] = decide.Bases(j.conflict)
+			needs[i] = j.ancestors()
 		}
 	})
 	var want []couch.Want
 	var owner []*job
-	for i, j := range jobs {
-		for _, rev := range needs[i] {
-			if at := slices.IndexFunc(j.conflict.Leaves, func(l couchmend.Revision) bool { return l.Rev == rev }); at >= 0 {
-				j.base(j.conflict.Leaves[at]) // a leaf may be the base of others
-				continue
-			}
-			want = append(want, couch.Want{ID: j.conflict.ID, Rev: rev})
-			owner = append(owner, j)
+	for i, left := range b.loadKept(ctx, jobs, needs) {
+		for _, rev := range left {
+			want = append(want, couch.Want{ID: jobs[i].conflict.ID, Rev: rev})
+			owner = append(owner, jobs[i])
 		}
 	}
 	missing := map[string][]couchmend.Rev{}
@@ -221,7 +218,23 @@ func (b *batch) loadBases(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
+// ancestors returns the revisions that are to be read; a leaf may be the base of
+// others.
+func (j *job) ancestors() []couchmend.Rev {
+	return slices.DeleteFunc(decide.Bases(j.conflict), func(rev couchmend.Rev) bool {
+		at := slices.IndexFunc(j.conflict.Leaves, func(l couchmend.Revision) bool { return l.Rev == rev })
+		if at >= 0 {
+			j.base(j.conflict.Leaves[at])
+		}
+		return at >= 0
+	})
+}
+
+// base takes an ancestor in. What was kept of a warm document has no path.
 func (j *job) base(revision couchmend.Revision) {
+	if revision.Path == nil {
+		revision.Path = j.pathTo(revision.Rev)
+	}
 	if j.conflict.Bases == nil {
 		j.conflict.Bases = map[couchmend.Rev]couchmend.Revision{}
 	}

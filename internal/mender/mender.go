@@ -23,6 +23,9 @@ import (
 type Config struct {
 	Server *couch.Server
 	Ledger *ledger.Ledger
+	// Warm counts conflicts, and has the bases of documents that conflict
+	// often. May be nil.
+	Warm *ledger.Warm
 	// Rules returns a database's rules, and a digest of the policy for the
 	// journal; nil rules for a database that the policy does not name.
 	Rules func(db string) (decide.Rules, string)
@@ -126,6 +129,7 @@ type job struct {
 	decision couchmend.Decision
 	contents []couchmend.Rev // leaves whose attachments' bytes are needed
 	unburied []couchmend.Rev // tombstones that the server refused
+	warm     warmth
 	started  time.Time
 	end      ending
 	err      error // why, where it failed

@@ -18,11 +18,17 @@ type Stats struct {
 	Retried     atomic.Int64 // handed back to be tried again: the document failed, or the server
 	Redelivered atomic.Int64 // handed out again without a failure of their own: a worker was lost, or slow
 	Overlapping atomic.Int64 // merges that were there already: two workers or sites met on one document, or one began anew
+	WarmHits    atomic.Int64 // bases of warm documents that had been kept
+	WarmMisses  atomic.Int64 // and those that CouchDB was asked for
 }
 
 func (s *Stats) count(j *job) {
 	if j.task != nil && j.task.Delivered > 1 && j.task.Attempt == 0 {
 		s.Redelivered.Add(1)
+	}
+	if j.end == resolved || j.end == inReview && !j.known {
+		s.WarmHits.Add(int64(j.warm.hits))
+		s.WarmMisses.Add(int64(j.warm.misses))
 	}
 	switch j.end {
 	case stale:
@@ -55,6 +61,7 @@ func (s *Stats) Attrs() []any {
 		"merged", s.Merged.Load(), "kept", s.Kept.Load(), "buried", s.Buried.Load(), "deleted", s.Deleted.Load(),
 		"reviewed", s.Reviewed.Load(), "quiet", s.Quiet.Load(), "stale", s.Stale.Load(), "retried", s.Retried.Load(),
 		"redelivered", s.Redelivered.Load(), "overlapping", s.Overlapping.Load(),
+		"warm_hits", s.WarmHits.Load(), "warm_misses", s.WarmMisses.Load(),
 	}
 }
 

@@ -112,13 +112,14 @@ func (m *Mender) putCases(ctx context.Context, jobs []*job) error {
 			}
 		}
 		cases = append(cases, c)
-		if len(j.conflict.Bases) > 0 && j.decision.Outcome == couchmend.Review {
+		evidence := len(j.conflict.Bases) > 0 || j.decision.Reason == couchmend.ReasonSchema
+		if evidence && j.decision.Outcome == couchmend.Review {
 			e := entry(j.conflict, j.decision)
 			e.By, e.Seq, e.Trace = "couchmend", j.task.Seq, j.task.Trace
 			kept = append(kept, e)
 		}
 	}
-	if len(kept) > 0 { // compaction may take the bases before a person comes to look
+	if len(kept) > 0 { // compaction may take the bases before a person comes to look, and a program mend what a schema refused
 		if err := m.Ledger.Append(ctx, kept...); err != nil {
 			return err
 		}

@@ -49,6 +49,9 @@ type Options struct {
 	// PolicyFile is a couchmend.yaml. Without one, the built-in policy merges
 	// what cannot be disputed. Its couchdb: section fills what is empty above.
 	PolicyFile string
+	// Resolvers are custom resolvers in Go, for rules that name them:
+	// `resolver: {go: NAME}`.
+	Resolvers map[string]couchmend.Resolver
 	// Databases are globs of databases to follow, if other than the policy's.
 	// Without both, all are followed but CouchDB's own, whose names begin
 	// with "_".
@@ -100,7 +103,7 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 	}
 	var err error
 	if o.PolicyFile != "" {
-		if c.Policy, err = policy.Load(o.PolicyFile); err != nil {
+		if c.Policy, err = policy.Load(o.PolicyFile, policy.Options{Resolvers: o.Resolvers, Log: o.Log}); err != nil {
 			return nil, err
 		}
 		for _, w := range c.Policy.Warnings {
@@ -144,10 +147,20 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 	return c, nil
 }
 
-// Close ends what Open began. State that others share stays.
+// Close ends what Open began, the processes of custom resolvers with it. State
+// that others share stays.
 func (c *Couchmend) Close() error {
-	c.Server.Close()
-	return c.Ledger.Close()
+	var errs []error
+	if c.Server != nil {
+		c.Server.Close()
+	}
+	if c.Ledger != nil {
+		errs = append(errs, c.Ledger.Close())
+	}
+	if c.Policy != nil {
+		errs = append(errs, c.Policy.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Match reports whether a database is followed.
@@ -224,7 +237,7 @@ func (c *Couchmend) Run(outer context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
-	defer func() { c.log.Info("summary", c.counts()...) }()
+	defer c.summary()
 	var group sync.WaitGroup
 	group.Go(func() { cancel(c.Mender.Work(ctx, c.workers)) })
 	group.Go(func() { cancel(c.Feed.Run(ctx)) })
@@ -250,9 +263,21 @@ func (c *Couchmend) summarize(ctx context.Context) {
 		case <-time.After(summaryEvery):
 		}
 		if now := c.counts(); !slices.Equal(now, before) {
-			c.log.Info("summary", now...)
+			c.summary()
 			before = now
 		}
+	}
+}
+
+// summary logs the counts, and what custom resolvers took, rule by rule.
+func (c *Couchmend) summary() {
+	c.log.Info("summary", c.counts()...)
+	if c.Policy == nil {
+		return
+	}
+	for _, r := range c.Policy.Meter.Snapshot() {
+		c.log.Info("resolver", "rule", r.Rule, "calls", r.Calls, "failures", r.Failures, "reviews", r.Reviews,
+			"total_ms", r.Total.Milliseconds(), "max_ms", r.Max.Milliseconds())
 	}
 }
 
@@ -274,7 +299,7 @@ func (c *Couchmend) Once(ctx context.Context) error {
 		return err
 	}
 	working, stop := context.WithCancelCause(ctx)
-	defer func() { c.log.Info("summary", c.counts()...) }()
+	defer c.summary()
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer stop(nil)

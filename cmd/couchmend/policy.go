@@ -68,7 +68,7 @@ func (p *policyShowCmd) Run(a *app) error {
 
 func (p *policyShowCmd) load() (*policy.File, error) {
 	if name := (&connection{Policy: p.File}).policyFile(); name != "" {
-		return policy.Load(name)
+		return policy.Load(name, policy.Options{})
 	}
 	builtin := policy.Builtin()
 	return &policy.File{Policies: map[string]*policy.Policy{builtin.Name: builtin}}, nil

@@ -19,7 +19,7 @@ import (
 // generatedRules is the policy of the generated documents.
 func generatedRules(t testing.TB) decide.Rules {
 	t.Helper()
-	file, err := policy.Parse("generated.yaml", []byte(conflictgen.PolicyYAML()), t.TempDir())
+	file, err := policy.Parse("generated.yaml", []byte(conflictgen.PolicyYAML()), t.TempDir(), policy.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 // rules select by the generator's own policy.
 func generated(t testing.TB, seed uint64, docs int) (rules Rules, conflicts iter.Seq2[couchmend.Conflict, couchmend.Decision]) {
 	t.Helper()
-	file, err := policy.Parse("generated.yaml", []byte(conflictgen.PolicyYAML()), t.TempDir())
+	file, err := policy.Parse("generated.yaml", []byte(conflictgen.PolicyYAML()), t.TempDir(), policy.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

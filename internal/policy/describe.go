@@ -25,13 +25,24 @@ func Describe(r *merge.Rule) []string {
 	if r.Clock.Kind != merge.NoClock {
 		says = append(says, fmt.Sprintf("the document's clock is %s (%s)", r.Clock.Path, r.Clock.Kind))
 	}
-	covered := false
+	if r.Resolver != nil {
+		says = append(says, "the document is made by "+r.ResolverName)
+	}
+	covered := r.Resolver != nil
 	for _, f := range r.Fields {
 		covered = covered || f.Pattern.String() == "**"
 		says = append(says, fmt.Sprintf("%s by %s", f.Pattern, describeStrategy(f.Strategy, r.Clock)))
 	}
 	if !covered {
 		says = append(says, "other fields: changes on one side are taken, overlapping ones reviewed")
+	}
+	switch {
+	case r.Leaves != nil && r.Merged != nil:
+		says = append(says, "leaves and merge must satisfy a schema")
+	case r.Leaves != nil:
+		says = append(says, "leaves must satisfy a schema")
+	case r.Merged != nil:
+		says = append(says, "the merge must satisfy a schema")
 	}
 	if r.NoBase == merge.NoBaseStrategies {
 		says = append(says, "without a base the strategies are used all the same, except sum, append and text")
@@ -61,6 +72,8 @@ func describeStrategy(s merge.Strategy, clock merge.Clock) string {
 		return "the key " + s.Key
 	case s.Kind == merge.Latest && len(s.Beside) > 0:
 		return fmt.Sprintf("latest (%s)", s.Beside)
+	case s.Kind == merge.Custom:
+		return s.ResolverName
 	case s.Kind == merge.Latest:
 		return fmt.Sprintf("latest (%s)", clock.Path)
 	}

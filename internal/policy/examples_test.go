@@ -6,18 +6,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/jsondoc"
 )
 
 func TestTheExampleHasNoMistakeAndNoWarning(t *testing.T) {
-	f, err := Load("../../examples/medic.yaml")
+	f, err := Load("../../examples/medic.yaml", Options{})
 	if err != nil || len(f.Warnings) > 0 {
 		t.Fatal(err, f)
 	}
 }
 
 func TestTheExampleGivesEachDocumentItsRule(t *testing.T) {
-	f, err := Load("../../examples/medic.yaml")
+	f, err := Load("../../examples/medic.yaml", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +45,9 @@ func TestTheExampleGivesEachDocumentItsRule(t *testing.T) {
 	}
 }
 
+// unasked is a resolver in Go that the reference names.
+type unasked struct{ couchmend.Resolver }
+
 // yamlBlock is a block of YAML in Markdown; "yaml rule" holds keys of a rule.
 var yamlBlock = regexp.MustCompile("(?ms)^```yaml( rule)?\n(.*?)^```$")
 
@@ -61,7 +65,7 @@ func TestEveryExampleInTheReferenceIsAPolicy(t *testing.T) {
 		if len(b[1]) > 0 {
 			keys = inRule(strings.TrimSuffix(keys, "\n"))
 		}
-		f, err := Parse("policies.md", []byte(keys), ".")
+		f, err := Parse("policies.md", []byte(keys), "testdata/reference", Options{Resolvers: map[string]couchmend.Resolver{"dose": unasked{}}})
 		if err != nil {
 			t.Errorf("%s\n%v", b[2], err)
 		} else if len(f.Warnings) > 0 && !strings.Contains(keys, "collision: split") {
@@ -75,7 +79,7 @@ func TestTheReferenceNamesEveryKeyOfARule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Parse("p.yaml", []byte(inRule("nonsense_key: 1")), ".")
+	_, err = Parse("p.yaml", []byte(inRule("nonsense_key: 1")), ".", Options{})
 	if err == nil {
 		t.Fatal("a nonsense key is taken")
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -16,8 +17,9 @@ var plainStrategies = []word[merge.StrategyKind]{
 }
 
 // fields reads the strategies by pattern. clocked says that the rule has a
-// clock of its own.
-func (r *reader) fields(n *yaml.Node, what string, clocked bool) []merge.Field {
+// clock of its own; the rule is called by, and plain is what it is without a
+// resolver.
+func (r *reader) fields(n *yaml.Node, what string, clocked bool, by string, plain *merge.Rule) []merge.Field {
 	if n.Kind != yaml.MappingNode {
 		r.problem(n, "%s is %s: want a mapping from patterns to strategies, such as {read: union}", what, kindOf(n))
 		return nil
@@ -26,7 +28,7 @@ func (r *reader) fields(n *yaml.Node, what string, clocked bool) []merge.Field {
 	var keys []*yaml.Node
 	seen := map[string]bool{}
 	for _, e := range r.entries(n, what) {
-		f := merge.Field{Pattern: r.pattern(e.key, what), Strategy: r.strategy(e.value, e.key.Value, what)}
+		f := merge.Field{Pattern: r.pattern(e.key, what), Strategy: r.strategy(e.value, e.key.Value, what, by, plain)}
 		if f.Pattern == nil {
 			continue
 		}
@@ -68,9 +70,9 @@ func (r *reader) pattern(key *yaml.Node, what string) merge.Path {
 	return path
 }
 
-// strategy reads what stands beside a pattern: a word, {by_key: member} or
-// {latest: path}.
-func (r *reader) strategy(n *yaml.Node, pattern, what string) merge.Strategy {
+// strategy reads what stands beside a pattern: a word, {by_key: member},
+// {latest: path} or {resolver: …}.
+func (r *reader) strategy(n *yaml.Node, pattern, what, by string, plain *merge.Rule) merge.Strategy {
 	what = fmt.Sprintf("the strategy for %q in %s", pattern, what)
 	if n.Kind == yaml.ScalarNode && n.Value == string(merge.ByKey) {
 		r.problem(n, "%s needs the member that tells elements apart: want {by_key: id}", what)
@@ -94,7 +96,11 @@ func (r *reader) strategy(n *yaml.Node, pattern, what string) merge.Strategy {
 			clock := r.path(v, "latest of "+what)
 			strategies = append(strategies, merge.Strategy{Kind: merge.Latest, Beside: clock})
 		}},
-		setting{key: "resolver", refused: "this version of couchmend has no custom resolvers yet"},
+		setting{key: "resolver", read: func(v *yaml.Node) {
+			s := merge.Strategy{Kind: merge.Custom}
+			s.Resolver, s.ResolverName = r.resolver(v, "the resolver for "+strconv.Quote(pattern), by, plain)
+			strategies = append(strategies, s)
+		}},
 	)
 	switch {
 	case len(strategies) == 1:

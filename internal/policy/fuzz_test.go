@@ -24,7 +24,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		file, err := Parse("p.yaml", text, ".")
+		file, err := Parse("p.yaml", text, ".", Options{})
 		if err != nil {
 			var problems Problems
 			if couchmend.KindOf(err) != couchmend.KindUsage || !errors.As(err, &problems) || len(problems) == 0 {

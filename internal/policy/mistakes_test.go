@@ -90,8 +90,28 @@ func TestEveryMistakeIsToldWithItsPlaceAndWhatWouldBeRight(t *testing.T) {
 		{inPolicies("default: {rules: [{name: otherwise}]}"), `3:21: a rule can't be called "otherwise": that is what merges where policy "default" says otherwise: merge`},
 		{inRule("feilds: {a: union}"), `6:9: unknown key "feilds" in rule "r": did you mean "fields"?`},
 		{inRule("softDelete: {}"), `6:9: unknown key "softDelete" in rule "r": did you mean "soft_delete"?`},
-		{inRule("schema: s.json"), `6:9: "schema" in rule "r": this version of couchmend does not validate JSON Schemas yet: take the key out`},
-		{inRule("resolver: {python: r.py}"), `6:9: "resolver" in rule "r": this version of couchmend has no custom resolvers yet: take the key out, or merge by fields`},
+
+		// schema.
+		{inRule("schema: none.json"), `6:17: schema in rule "r": failing loading "none.json": openat none.json: no such file or directory`},
+		{inRule("schema: ../s.json"), `6:17: schema in rule "r": ../s.json is outside the policy's folder`},
+		{inRule("schema: {}"), `6:17: schema in rule "r" is empty: want a file, or {leaves: FILE, merged: FILE}`},
+		{inRule("schema: {leafs: s.json}"), `6:18: unknown key "leafs" in schema in rule "r": did you mean "leaves"?`},
+		{inRule("schema: [s.json]"), `6:17: schema in rule "r" is a list: want a JSON Schema's file in the policy's folder, such as schemas/report.json`},
+
+		// resolver.
+		{inRule("resolver: r.star"), `6:19: resolver in rule "r" is a single value: want what it is written in and where, such as {starlark: resolvers/person.star}`},
+		{inRule("resolver: {}"), `6:19: resolver in rule "r" names 0 resolvers: want one, what it is written in and where, such as {starlark: resolvers/person.star}`},
+		{inRule("resolver: {starlark: r.star, exec: [a]}"), `6:19: resolver in rule "r" names 2 resolvers: want one, what it is written in and where, such as {starlark: resolvers/person.star}`},
+		{inRule("resolver: {pyton: r.py}"), `6:20: unknown key "pyton" in resolver in rule "r": did you mean "python"?`},
+		{inRule("resolver: {exec: node}"), `6:26: exec of resolver in rule "r" is a single value: want a list, such as [node, resolve.js]`},
+		{inRule("resolver: {exec: []}"), `6:26: exec of resolver in rule "r" is an empty list: want a program and its arguments, such as [node, resolve.js]`},
+		{inRule("resolver: {go: dose}"), `6:24: resolver in rule "r": this program brings no resolver called "dose": resolvers in Go are for programs that embed couchmend (mend.Options.Resolvers)`},
+		{inRule("resolver: {exec: [a], steps: 5}"), `6:38: steps of resolver in rule "r" means nothing for exec: it is for starlark`},
+		{inRule("resolver: {exec: [a], function: f}"), `6:41: function of resolver in rule "r" means nothing for exec: it is for starlark or python`},
+		{inRule("resolver: {exec: [a], timeout: 5}"), `6:40: timeout of resolver in rule "r" is "5": want a time such as 500ms or 5s, at most 1m`},
+		{inRule("resolver: {exec: [a], timeout: 1h}"), `6:40: timeout of resolver in rule "r" is "1h": want a time such as 500ms or 5s, at most 1m`},
+		{inRule("resolver: {exec: [a], memory: lots}"), `6:39: memory of resolver in rule "r" is "lots": want bytes as 4096, "512KiB" or "16MB"`},
+		{inRule("resolver: {exec: [a], workers: 0}"), `6:40: workers of resolver in rule "r" is "0": want a whole number from 1 to 64`},
 
 		// clock.
 		{inRule("clock: edit_count"), `6:16: clock in rule "r" is a single value: want one kind of clock and its field, such as {lamport: edit_count}`},
@@ -112,7 +132,7 @@ func TestEveryMistakeIsToldWithItsPlaceAndWhatWouldBeRight(t *testing.T) {
 		{inRule("fields: {tasks: by_key}"), `6:25: the strategy for "tasks" in fields in rule "r" needs the member that tells elements apart: want {by_key: id}`},
 		{inRule("fields: {tasks: {by_key: ''}}"), `6:34: by_key of the strategy for "tasks" in fields in rule "r" is empty: want the member that tells elements apart, such as id`},
 		{inRule("fields: {tasks: {by_key: id, latest: a}}"), `6:25: the strategy for "tasks" in fields in rule "r" names 2 strategies: want one`},
-		{inRule("fields: {a: {resolver: x}}"), `6:22: "resolver" in the strategy for "a" in fields in rule "r": this version of couchmend has no custom resolvers yet`},
+		{inRule("fields: {a: {resolver: x}}"), `6:32: the resolver for "a" is a single value: want what it is written in and where, such as {starlark: resolvers/person.star}`},
 		{inRule("fields: {a: latest}"), `6:21: latest for "a" in fields in rule "r" goes by the rule's clock, and the rule has none: add clock: {lamport: edit_count}, or name a clock beside the value, {latest: lmp_changed}`},
 		{inRule("fields: {'**.a': union}"), `6:18: pattern "**.a" in fields in rule "r": ** stands for everything below, so it can only be the last name`},
 		{inRule("fields: {'visit*': union}"), `6:18: pattern "visit*" in fields in rule "r": * stands for a whole name; a star that belongs to a name is written "\*"`},
@@ -163,7 +183,7 @@ func TestEveryMistakeIsToldWithItsPlaceAndWhatWouldBeRight(t *testing.T) {
 		{inRule("when: {a: {$elemMatch: 5}}"), `6:32: $elemMatch in when in rule "r" holds what is a single value: want a selector, such as {type: person}`},
 		{inRule("when: {a: 1e999}"), `6:19: 1e999 in when in rule "r" is a number that no CouchDB stores`},
 	} {
-		_, err := Parse("p.yaml", []byte(c.text), ".")
+		_, err := Parse("p.yaml", []byte(c.text), ".", Options{})
 		if want := "parse policy: p.yaml:" + c.want; err == nil || err.Error() != want {
 			t.Errorf("%s\n got %v\nwant %s", c.text, err, want)
 		} else if strings.Contains(err.Error(), "hunter2") {
@@ -173,7 +193,7 @@ func TestEveryMistakeIsToldWithItsPlaceAndWhatWouldBeRight(t *testing.T) {
 }
 
 func TestAllMistakesAreToldAtOnceInTheOrderOfTheFile(t *testing.T) {
-	_, err := Parse("p.yaml", []byte("databases: [{match: a, policy: x}]\ncouchdb: {pasword_file: p}\npolicies: {default: 5}\n"), ".")
+	_, err := Parse("p.yaml", []byte("databases: [{match: a, policy: x}]\ncouchdb: {pasword_file: p}\npolicies: {default: 5}\n"), ".", Options{})
 	const want = `parse policy: 3 problems
 p.yaml:1:32: policy "x" does not exist: add it to policies, or take default
 p.yaml:2:11: unknown key "pasword_file" in couchdb: did you mean "password_file"?
@@ -202,7 +222,7 @@ func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 		{"databases: ['user*', 'userdb-*']\n", `1:22: warning: "userdb-*" is never reached: "user*" above matches the same databases`},
 		{"databases: [a, a]\n", `1:16: warning: "a" is never reached: "a" above matches the same databases`},
 	} {
-		f, err := Parse("p.yaml", []byte(c.text), ".")
+		f, err := Parse("p.yaml", []byte(c.text), ".", Options{})
 		if err != nil {
 			t.Errorf("%s\nis refused: %v", c.text, err)
 			continue
@@ -220,7 +240,7 @@ func TestWhatIsMeantIsNotWarnedOf(t *testing.T) {
 		inPolicies("default: {rules: [{name: a, when: {x: 1}}, {name: b, when: {x: 2}}, {name: c}]}"),
 		"databases: [medic, 'user?b-*', 'userdb-*', '*', _users]\n",
 	} {
-		if f, err := Parse("p.yaml", []byte(text), "."); err != nil || len(f.Warnings) > 0 {
+		if f, err := Parse("p.yaml", []byte(text), ".", Options{}); err != nil || len(f.Warnings) > 0 {
 			t.Errorf("%s\n%v %v", text, err, f)
 		}
 	}

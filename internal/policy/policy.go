@@ -14,13 +14,20 @@ package policy
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/merge"
+	"github.com/couchmend/couchmend/internal/resolver"
+	"github.com/couchmend/couchmend/internal/schema"
 )
 
 // MaxText is the size of the largest policy file that is read, in bytes.
@@ -37,8 +44,30 @@ type File struct {
 	Policies  map[string]*Policy
 	// Warnings are what the file may say and yet probably does not mean.
 	Warnings []Warning
-	Digest   string // sha256 of the text in hexadecimal digits: the journal's name for the policy
-	Dir      string // where relative paths in the file start
+	// Digest is sha256 of the text, and of the files of schemas and resolvers
+	// that it names, in hexadecimal digits: the journal's name for the policy.
+	Digest string
+	Dir    string          // where relative paths in the file start
+	Meter  *resolver.Meter // what its resolvers were asked, by rule
+
+	closers []io.Closer
+}
+
+// Close ends the processes of the policy's resolvers.
+func (f *File) Close() error {
+	var errs []error
+	for _, c := range f.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Options are what a policy file may need beside its text.
+type Options struct {
+	// Resolvers are those in Go that a policy can name: `resolver: {go: NAME}`.
+	Resolvers map[string]couchmend.Resolver
+	// Log gets what resolvers in other processes write to standard error.
+	Log *slog.Logger
 }
 
 // Database gives databases a policy.
@@ -60,6 +89,7 @@ type Policy struct {
 type Rule struct {
 	When Selector
 	merge.Rule
+	LeafSchema, MergedSchema *schema.Schema // nil: any document is right
 }
 
 // Otherwise says what becomes of the documents that no rule selects.
@@ -77,15 +107,15 @@ func Builtin() *Policy {
 	return &Policy{Name: "builtin", Rules: []Rule{{Rule: merge.Rule{Name: "builtin"}}}}
 }
 
-// Load reads the policy file at path, of at most MaxText bytes. Every error is
-// a *couchmend.Error of KindUsage; one that is about the file's content wraps
-// Problems.
-func Load(path string) (*File, error) {
+// Load reads the policy file at path, of at most MaxText bytes, and the schemas
+// and resolvers that it names. Every error is a *couchmend.Error of KindUsage;
+// one that is about the file's content wraps Problems. Close ends it.
+func Load(path string, o Options) (*File, error) {
 	text, err := readText(path)
 	if err != nil {
 		return nil, &couchmend.Error{Op: "read policy", Kind: couchmend.KindUsage, Err: err}
 	}
-	return Parse(path, text, filepath.Dir(path))
+	return Parse(path, text, filepath.Dir(path), o)
 }
 
 func readText(path string) ([]byte, error) {
@@ -98,20 +128,29 @@ func readText(path string) ([]byte, error) {
 }
 
 // Parse reads the text of a policy file. Name stands in messages; relative
-// paths in the text start at dir. Errors are those of Load.
-func Parse(name string, text []byte, dir string) (*File, error) {
-	r := &reader{file: name, dir: dir}
+// paths in the text start at dir. Errors are those of Load. Close ends it.
+func Parse(name string, text []byte, dir string, o Options) (*File, error) {
+	r := &reader{file: name, dir: dir, options: o, meter: &resolver.Meter{}, files: map[string][]byte{}}
 	f := r.policyFile(text)
 	if len(r.problems) > 0 {
 		return nil, &couchmend.Error{Op: "parse policy", Kind: couchmend.KindUsage, Err: r.problems.sorted()}
 	}
-	sum := sha256.Sum256(text)
-	f.Digest = hex.EncodeToString(sum[:])
-	f.Dir = dir
+	f.Digest = digest(text, r.files)
+	f.Dir, f.Meter, f.closers = dir, r.meter, r.closers
 	for _, w := range r.warnings.sorted() {
 		f.Warnings = append(f.Warnings, Warning(w))
 	}
 	return f, nil
+}
+
+func digest(text []byte, files map[string][]byte) string {
+	sum := sha256.New()
+	sum.Write(text)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(sum, "\x00%s\x00%d\x00", name, len(files[name]))
+		sum.Write(files[name])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // For returns the policy of a database: that of the first entry whose glob

@@ -14,7 +14,7 @@ import (
 
 func mustParse(t *testing.T, text string) *File {
 	t.Helper()
-	f, err := Parse("p.yaml", []byte(text), "/etc/couchmend")
+	f, err := Parse("p.yaml", []byte(text), "/etc/couchmend", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestASecretIsItsFileWithoutTheLineEnd(t *testing.T) {
 func TestLoadNamesTheFileThatItCannotRead(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "couchmend.yaml")
-	_, err := Load(path)
+	_, err := Load(path, Options{})
 	if couchmend.KindOf(err) != couchmend.KindUsage || !strings.Contains(err.Error(), path) {
 		t.Errorf("a missing file is %v", err)
 	}
@@ -259,11 +259,11 @@ func TestLoadNamesTheFileThatItCannotRead(t *testing.T) {
 	if err := os.WriteFile(path, big, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Load(path)
+	_, err = Load(path, Options{})
 	if want := path + ":1:1: the file is larger than 1048576 bytes: not a policy"; err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if _, err := Load(dir); couchmend.KindOf(err) != couchmend.KindUsage {
+	if _, err := Load(dir, Options{}); couchmend.KindOf(err) != couchmend.KindUsage {
 		t.Errorf("a directory is %v", err)
 	}
 }

@@ -3,10 +3,13 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/couchmend/couchmend/internal/resolver"
 )
 
 // Problem is one mistake in a policy file. Line and Column count from 1.
@@ -60,6 +63,10 @@ func (w Warning) String() string {
 type reader struct {
 	file     string // the name in messages
 	dir      string // where relative paths start
+	options  Options
+	meter    *resolver.Meter
+	files    map[string][]byte // that the policy names, with their contents
+	closers  []io.Closer
 	problems Problems
 	warnings Problems
 }

@@ -23,12 +23,15 @@ func (r *reader) rule(n *yaml.Node, policy string, number int) (name string, rul
 		r.problem(n, "%s has no name: add one, such as name: reports; the journal and review call it so", place)
 	}
 	rule.Name = policy + "/" + name
+	plain := &merge.Rule{} // for merge3
 	in := func(key string) string { return key + " in " + place }
 	r.section(n, place,
 		setting{key: "name", read: func(*yaml.Node) {}},
 		setting{key: "when", read: func(v *yaml.Node) { rule.When = r.selector(v, in("when")) }},
 		setting{key: "clock", read: func(v *yaml.Node) { rule.Clock = r.clock(v, in("clock")) }},
-		setting{key: "fields", read: func(v *yaml.Node) { rule.Fields = r.fields(v, in("fields"), value(n, "clock") != nil) }},
+		setting{key: "fields", read: func(v *yaml.Node) {
+			rule.Fields = r.fields(v, in("fields"), value(n, "clock") != nil, rule.Name, plain)
+		}},
 		setting{key: "no_base", read: func(v *yaml.Node) {
 			rule.NoBase = oneOf(r, v, in("no_base"),
 				word[merge.NoBase]{"review", merge.NoBaseReview}, word[merge.NoBase]{"strategies", merge.NoBaseStrategies})
@@ -45,10 +48,28 @@ func (r *reader) rule(n *yaml.Node, policy string, number int) (name string, rul
 		setting{key: "max_inline", read: func(v *yaml.Node) { rule.MaxInline = r.size(v, in("max_inline")) }},
 		setting{key: "collision", read: func(v *yaml.Node) { rule.Collision = r.collision(v, in("collision")) }},
 		setting{key: "tombstone", read: func(v *yaml.Node) { rule.Tombstone = r.tombstone(v, in("tombstone")) }},
-		setting{key: "schema", refused: "this version of couchmend does not validate JSON Schemas yet: take the key out"},
-		setting{key: "resolver", refused: "this version of couchmend has no custom resolvers yet: take the key out, or merge by fields"},
+		setting{key: "schema", read: func(v *yaml.Node) { r.schema(v, in("schema"), &rule) }},
+		setting{key: "resolver", read: func(v *yaml.Node) {
+			rule.Resolver, rule.ResolverName = r.resolver(v, in("resolver"), rule.Name, plain)
+		}},
 	)
+	*plain = rule.Rule
+	r.warnOfIdle(n, place)
 	return name, rule
+}
+
+// warnOfIdle finds keys that a resolver for the whole document leaves without a
+// meaning. A resolver in Starlark merges by them when it calls merge3.
+func (r *reader) warnOfIdle(n *yaml.Node, place string) {
+	custom := value(n, "resolver")
+	if custom == nil || value(custom, "starlark") != nil {
+		return
+	}
+	for _, key := range []string{"fields", "no_base"} {
+		if at := value(n, key); at != nil {
+			r.warn(at, "%s in %s is never used: the resolver makes the whole document", key, place)
+		}
+	}
 }
 
 func (r *reader) clock(n *yaml.Node, what string) merge.Clock {

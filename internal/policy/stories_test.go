@@ -33,7 +33,7 @@ func conflict(base, winner, loser string) couchmend.Conflict {
 }
 
 func TestTheExampleMergesTheStoriesThatItTells(t *testing.T) {
-	f, err := policy.Load("../../examples/medic.yaml")
+	f, err := policy.Load("../../examples/medic.yaml", policy.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

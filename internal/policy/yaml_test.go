@@ -48,7 +48,7 @@ func TestAliasesThatUnfoldWithoutBoundAreRefusedAtOnce(t *testing.T) {
 		"databases: [db]\nx: [" + strings.Repeat("a,", maxNodes) + "]",
 	} {
 		start := time.Now()
-		_, err := Parse("p.yaml", []byte(text), ".")
+		_, err := Parse("p.yaml", []byte(text), ".", Options{})
 		if err == nil || !strings.Contains(err.Error(), "unfolds to more than") {
 			t.Errorf("%.60s is accepted: %v", text, err)
 		}
@@ -71,7 +71,7 @@ func TestMalformedFilesAreRefusedInNoTime(t *testing.T) {
 		"brackets": "[", "braces": "{a: ", "keys": "? ", "dashes": "- ", "lines": "a\n", "comments": "#\n", "items": "x*,",
 	} {
 		start := time.Now()
-		_, err := Parse("p.yaml", []byte("databases: ["+strings.Repeat(unit, 64<<10/len(unit))), ".")
+		_, err := Parse("p.yaml", []byte("databases: ["+strings.Repeat(unit, 64<<10/len(unit))), ".", Options{})
 		if err == nil {
 			t.Errorf("%s are a policy", name)
 		}

@@ -1,0 +1,2 @@
+def score(base, revisions):
+    return max(revisions)

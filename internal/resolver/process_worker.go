@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -215,6 +216,9 @@ func (w *worker) stray(text []byte) error {
 			break
 		}
 		text = append(text, c)
+	}
+	if w.token != "" {
+		text, _, _ = bytes.Cut(text, []byte(w.token))
 	}
 	return failure(w.program.stray, "it wrote to standard output, beside its answer: %s", shown(text))
 }

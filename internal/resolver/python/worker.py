@@ -20,7 +20,7 @@ import traceback
 import types
 
 MAIN = "__resolver__"  # the module's __name__, which no import can ask for by chance
-SHOWN_FRAMES = 20  # of a call stack
+SHOWN_FRAMES = 10  # of a call stack
 
 
 class Folder:
@@ -198,7 +198,7 @@ class Resolver:
             return "%s: %s: %s\n  %s" % (place, type(error).__name__, error.msg, (error.text or "").strip())
         stack = self.stack(error)[::-1]
         place = "%s:%d" % stack[0][:2] if stack else self.folder.relative(self.folder.file)
-        what = str(error) if isinstance(error, Mistake) else "".join(traceback.format_exception_only(type(error), error)).strip()
+        what = str(error) if isinstance(error, Mistake) else headline(error)
         lines = ["%s: %s" % (place, what)]
         for frame in stack[:SHOWN_FRAMES]:
             lines.append("  %s:%d in %s: %s" % frame)
@@ -206,12 +206,17 @@ class Resolver:
             lines.append("  … %d more" % (len(stack) - SHOWN_FRAMES))
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if cause is not None:
-            lines.append("after " + "".join(traceback.format_exception_only(type(cause), cause)).strip() + self.place(cause))
+            lines.append("after " + headline(cause) + self.place(cause))
         return "\n".join(lines)
 
 
 class Mistake(Exception):
     """What is wrong with a module, in words."""
+
+
+def headline(error):
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    return text[len(MAIN) + 1:] if text.startswith(MAIN + ".") else text
 
 
 def encode(value):

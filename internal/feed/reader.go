@@ -193,18 +193,27 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 	}
 	r.Stats.Rows.Add(int64(n))
 	defer r.keepWarm(ctx, passing)() // while the rows are handed on: neither waits for the other
-	// While the queue has only a part of the page the checkpoint stays: a full
-	// queue refuses a row and may yet take a later one, of a document that waits.
+	if err := r.handOn(ctx, items, unreadable, since); err != nil {
+		return n, err
+	}
+	return n, broken
+}
+
+// handOn puts a page into the queue, and what of it can't be worked on into
+// review. While the queue has only a part of the page the checkpoint stays: a
+// full queue refuses a row and may yet take a later one, of a document that
+// waits.
+func (r *reader) handOn(ctx context.Context, items []ledger.Item, unreadable []ledger.Case, since string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.putUnreadable(ctx, unreadable); err != nil {
-		return n, err
+		return err
 	}
 	if err := r.put(ctx, items); err != nil {
-		return n, err
+		return err
 	}
 	r.read = since
-	return n, broken
+	return nil
 }
 
 // putUnreadable puts documents into review that can't be worked on, but those

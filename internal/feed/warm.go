@@ -23,7 +23,11 @@ const (
 func (r *reader) keepWarm(ctx context.Context, winners []couch.Want) (wait func()) {
 	var keeping sync.WaitGroup
 	if len(winners) > 0 {
-		keeping.Go(func() { r.mayFail(r.keep(ctx, winners)) })
+		keeping.Go(func() {
+			if err := r.keep(ctx, winners); ctx.Err() == nil {
+				r.mayFail(err)
+			}
+		})
 	}
 	return keeping.Wait
 }

@@ -18,3 +18,8 @@ func PutRaw(l *Ledger, db, id, data string) error {
 func PurgeWork(l *Ledger, db string) error {
 	return l.streams[work].Purge(context.Background(), jetstream.WithPurgeSubject(l.under(work, db)))
 }
+
+const MaxCounted = maxCounted
+
+// ConfigOf returns the Config that l was opened with.
+func ConfigOf(l *Ledger) Config { return l.cfg }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -17,7 +18,7 @@ import (
 const (
 	// maxCounted is how many documents' conflicts are remembered; the ones that
 	// conflicted longest ago are forgotten first (I11).
-	maxCounted = 50_000
+	maxCounted = 20_000
 
 	defaultWarmAfter  = 3
 	defaultWarmWindow = 24 * time.Hour
@@ -72,30 +73,37 @@ func (l *Ledger) FollowWarm(ctx context.Context, c WarmConfig) (*Warm, error) {
 		c.Window = defaultWarmWindow
 	}
 	w := &Warm{ledger: l, WarmConfig: c, heats: newRecent[string, heat](maxCounted), kept: newRecent[string, struct{}](maxKnown)}
-	last := uint64(0)
-	err := l.each(ctx, warm, query{Subject: l.under(warm, "")}, func(m message) (bool, error) {
-		w.learn(m.Subject, m.Data)
-		last = m.Seq
-		return true, nil
-	})
-	if err == nil {
-		err = w.follow(ctx, last+1)
-	}
-	if err != nil {
+	if err := w.follow(ctx); err != nil {
 		return nil, wrap("read warm documents", err)
 	}
 	return w, nil
 }
 
-// follow learns what is counted from a sequence on, here or elsewhere.
-func (w *Warm) follow(ctx context.Context, from uint64) error {
-	consumer, err := w.ledger.streams[warm].OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
-	})
+// follow learns what is counted, here or elsewhere, until the Ledger closes. It
+// returns when it has what there is now.
+func (w *Warm) follow(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stream := w.ledger.streams[warm]
+	info, err := stream.Info(ctx)
 	if err != nil {
 		return err
 	}
-	following, err := consumer.Consume(func(m jetstream.Msg) { w.learn(m.Subject(), m.Data()) })
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return err
+	}
+	restored := make(chan struct{})
+	done := sync.OnceFunc(func() { close(restored) })
+	if info.State.Msgs == 0 {
+		done()
+	}
+	following, err := consumer.Consume(func(m jetstream.Msg) {
+		w.learn(m.Subject(), m.Data())
+		if meta, err := m.Metadata(); err == nil && meta.NumPending == 0 {
+			done()
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -104,14 +112,19 @@ func (w *Warm) follow(ctx context.Context, from uint64) error {
 		following.Stop()
 		<-following.Closed()
 	})
-	return nil
+	select {
+	case <-restored:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // learn takes in what is stored of a document. Both sides' conflicts are joined,
 // so it does not matter who counted first, nor how late this is.
 func (w *Warm) learn(subject string, data []byte) {
 	var h heat
-	if json.Unmarshal(data, &h) != nil { // another version's: a document less that is warm
+	if json.Unmarshal(data, &h) != nil || w.cold(h) { // late news, or another version's
 		return
 	}
 	w.mu.Lock()
@@ -147,7 +160,7 @@ func (h *heat) add(c met, limits WarmConfig) bool {
 		return false
 	}
 	h.Conflicts = append(h.Conflicts, c)
-	slices.SortFunc(h.Conflicts, func(a, b met) int { return a.At.Compare(b.At) })
+	slices.SortFunc(h.Conflicts, func(a, b met) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Leaves, b.Leaves)) })
 	h.Conflicts = h.Conflicts[max(0, len(h.Conflicts)-limits.After):]
 	n := len(h.Conflicts)
 	h.Warm = h.Warm || n == limits.After && h.Conflicts[n-1].At.Sub(h.Conflicts[0].At) <= limits.Window
@@ -161,9 +174,9 @@ type Met struct {
 }
 
 // Count counts conflicts of a database's documents, each once as long as its
-// leaves are the same. What is counted is stored without waiting: if it is lost,
-// a document gets warm a conflict later.
-func (w *Warm) Count(db string, conflicts ...Met) error {
+// leaves are the same. Where two processes count conflicts of one document in the
+// same moment, one may be lost: it gets warm a conflict later.
+func (w *Warm) Count(ctx context.Context, db string, conflicts ...Met) error {
 	if w == nil || len(conflicts) == 0 {
 		return nil
 	}
@@ -171,11 +184,8 @@ func (w *Warm) Count(db string, conflicts ...Met) error {
 	if err == nil {
 		err = w.ledger.room("count conflicts", 0)
 	}
-	for _, m := range msgs {
-		if err != nil {
-			break
-		}
-		err = w.ledger.conn.PublishMsg(m)
+	if err == nil {
+		_, err = w.ledger.send(ctx, msgs)
 	}
 	return wrapDB("count conflicts", db, err)
 }
@@ -249,7 +259,8 @@ func (w *Warm) Attrs() []any {
 }
 
 // Forget drops what is known and kept of a database that was created anew: the
-// same revision ids may stand for other bodies there.
+// same revision ids may stand for other bodies there. Other processes take its
+// documents for warm until they cool.
 func (w *Warm) Forget(ctx context.Context, db string) error {
 	if w == nil {
 		return nil

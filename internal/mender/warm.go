@@ -69,7 +69,7 @@ func (b *batch) count(ctx context.Context, jobs []*job) {
 		}
 		conflicts = append(conflicts, met)
 	}
-	err := b.Warm.Count(b.db.Name(), conflicts...)
+	err := b.Warm.Count(ctx, b.db.Name(), conflicts...)
 	if err == nil {
 		err = b.Warm.Keep(ctx, b.db.Name(), b.successors(jobs)...)
 	}

@@ -152,3 +152,7 @@ func Parse(name string, text []byte, f *policy.File) ([]Case, error) {
 
 // place is where a case begins, for messages.
 func (c *Case) place() string { return fmt.Sprintf("%s:%d", c.File, c.Line) }
+
+// Conflicts are those that the case is about: one, or one for each leaf that may
+// win.
+func (c *Case) Conflicts() []couchmend.Conflict { return c.conflicts }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"maps"
 	"os"
-	"path/filepath"
+	"path"
 
 	"github.com/couchmend/couchmend"
 )
@@ -60,11 +60,12 @@ func namedFiles(dir string, command []string) (map[string][]byte, error) {
 	defer root.Close()
 	files := map[string][]byte{}
 	for _, arg := range command {
-		info, err := root.Stat(filepath.FromSlash(arg))
+		name := path.Clean(arg)
+		info, err := root.Stat(name)
 		if err != nil || !info.Mode().IsRegular() || info.Size() > maxSource {
 			continue
 		}
-		if files[arg], err = readSource(root, arg); err != nil {
+		if files[name], err = readSource(root, name); err != nil {
 			return nil, err
 		}
 	}

@@ -110,7 +110,9 @@ func (w *worker) run(gone func()) error {
 		go func() { w.errors.readFrom(pipes[5]); close(read) }()
 		_ = w.cmd.Wait() // the status is kept in ProcessState
 		killGroup(w.cmd.Process)
-		_ = pipes[5].SetReadDeadline(time.Now().Add(grace)) // a child that left the group may hold it open
+		for _, pipe := range []*os.File{pipes[3], pipes[5]} { // a child that left the group may hold them open
+			_ = pipe.SetReadDeadline(time.Now().Add(grace))
+		}
 		<-read
 		_ = pipes[5].Close()
 		close(w.ended)
@@ -197,6 +199,9 @@ func (w *worker) readAnswer() ([]byte, error) {
 			return nil, failure(couchmend.ReasonResolverMemory, "the answer is larger than %d bytes", w.options.MaxOutput)
 		case err == nil && w.answers.Buffered() > 0:
 			more, _ := w.answers.Peek(w.answers.Buffered())
+			if w.token == "" { // either line may be the answer
+				more = append(line, more...)
+			}
 			return nil, w.stray(more)
 		case err == nil:
 			return line, nil
@@ -220,7 +225,7 @@ func (w *worker) stray(text []byte) error {
 	if w.token != "" {
 		text, _, _ = bytes.Cut(text, []byte(w.token))
 	}
-	return failure(w.program.stray, "it wrote to standard output, beside its answer: %s", shown(text))
+	return failure(w.program.stray, "it wrote to standard output what is no answer, or beside one: %s", shown(text))
 }
 
 // explain makes of an error in reading the failure that it is a sign of.

@@ -235,7 +235,10 @@ func (r *reader) wantReview(w *Want, n *yaml.Node) {
 		setting{"reason", func(v *yaml.Node) { w.Reason = r.reason(v) }},
 		setting{"says", func(v *yaml.Node) { w.Says = r.texts(v, "says", "words of the evidence") }},
 		setting{"violations", func(v *yaml.Node) {
-			w.Violations = r.texts(v, "violations", "JSON pointers, such as /fields/lmp")
+			w.Violations = []string{}
+			for _, item := range r.list(v, "violations") {
+				w.Violations = append(w.Violations, item.Value) // "" is the whole document
+			}
 		}},
 	)
 	if n.Kind == yaml.MappingNode && w.Reason == "" {

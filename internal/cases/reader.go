@@ -1,7 +1,9 @@
 package cases
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -202,7 +204,11 @@ func (r *reader) jsonText(n *yaml.Node, what string) jsondoc.Value {
 		r.problem(n, "%s is %s: want a JSON object", what, v)
 		return nil
 	}
-	return v
+	var compact bytes.Buffer // as CouchDB sends it: a decision's evidence quotes values
+	if err := json.Compact(&compact, v); err != nil {
+		r.problem(n, "%s is no JSON: %v", what, err)
+	}
+	return compact.Bytes()
 }
 
 // plainJSON is what is wrong with a JSON text, without the place: the text

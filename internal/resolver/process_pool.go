@@ -143,8 +143,10 @@ func (p *pool) close() {
 	idle := slices.Concat(p.sides[0].idle, p.sides[1].idle)
 	p.sides[0].idle, p.sides[1].idle = nil, nil
 	p.mu.Unlock()
+	var ending sync.WaitGroup
 	for _, w := range idle {
-		go w.end()
+		ending.Go(w.end)
 	}
+	ending.Wait()
 	p.alive.Wait()
 }

@@ -46,18 +46,19 @@ type worker struct {
 	program *program
 	token   string // each answer begins with it; what does not is stray
 	cmd     *exec.Cmd
-	in      *os.File
-	out     *os.File
-	answers *bufio.Reader // of out
-	errors  *tail         // of standard error
-	asked   uint64        // questions so far
-	ended   chan struct{} // closed when the process is gone and its standard error read
+	in      *os.File // questions
+	out     *os.File // answers
+	answers *bufio.Reader
+	err     *os.File // standard error
+	last    *tail    // of it
+	asked   uint64   // questions so far
+	ended   chan struct{}
 }
 
 // startWorker starts a process and returns when it is ready to be asked. Gone is
 // called once, when nothing of it is left.
 func startWorker(ctx context.Context, o ProcessOptions, p *program, hashSeed string, gone func()) (*worker, error) {
-	w := &worker{options: o, program: p, cmd: exec.Command(p.path, p.args...), errors: &tail{log: o.Log}, ended: make(chan struct{})}
+	w := &worker{options: o, program: p, cmd: exec.Command(p.path, p.args...), last: &tail{log: o.Log}, ended: make(chan struct{})}
 	w.cmd.Dir, w.cmd.Env, w.cmd.SysProcAttr = o.Dir, environment(hashSeed), ownGroup()
 	if err := w.run(gone); err != nil {
 		return nil, failure(couchmend.ReasonResolverCrashed, "%s could not be started: %w. Install it, or give its path in the policy", p.name, err)
@@ -76,48 +77,62 @@ func startWorker(ctx context.Context, o ProcessOptions, p *program, hashSeed str
 	return w, nil
 }
 
-// run starts the process with pipes to its standard streams, and the goroutine
-// that waits for its end. That goroutine keeps its thread, because Linux ends
-// the process with the thread that started it.
+// run starts the process, and what waits for its end.
 func (w *worker) run(gone func()) error {
-	var pipes [6]*os.File // the process's end of each, and ours
-	for i := 0; i < len(pipes); i += 2 {
-		r, wr, err := os.Pipe()
-		if err != nil {
-			closeAll(pipes[:])
-			gone()
-			return err
-		}
-		pipes[i], pipes[i+1] = wr, r
+	theirs, err := w.connect()
+	if err != nil {
+		closeAll(append(theirs, w.in, w.out, w.err)...)
+		gone()
+		return err
 	}
-	pipes[0], pipes[1] = pipes[1], pipes[0] // standard input is read there, and written here
-	w.cmd.Stdin, w.cmd.Stdout, w.cmd.Stderr = pipes[0], pipes[2], pipes[4]
-	w.in, w.out = pipes[1], pipes[3]
-	w.answers = bufio.NewReaderSize(w.out, 64<<10)
 	started := make(chan error, 1)
 	go func() {
 		defer gone()
+		// Linux ends the process with the thread that started it: so this one
+		// is kept until then.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := w.cmd.Start()
-		closeAll([]*os.File{pipes[0], pipes[2], pipes[4]})
+		closeAll(theirs...)
 		started <- err
 		if err != nil {
-			closeAll([]*os.File{pipes[1], pipes[3], pipes[5]})
+			closeAll(w.in, w.out, w.err)
 			return
 		}
-		read := make(chan struct{})
-		go func() { w.errors.readFrom(pipes[5]); close(read) }()
-		_ = w.cmd.Wait() // the status is kept in ProcessState
-		killGroup(w.cmd.Process)
-		for _, pipe := range []*os.File{pipes[3], pipes[5]} { // a child that left the group may hold them open
-			_ = pipe.SetReadDeadline(time.Now().Add(grace))
-		}
-		<-read
-		_ = pipes[5].Close()
-		close(w.ended)
+		w.wait()
 	}()
 	return <-started
+}
+
+// connect makes pipes to the process's standard streams, and returns its ends
+// of them.
+func (w *worker) connect() (theirs []*os.File, err error) {
+	questions, in, err1 := os.Pipe()
+	out, answers, err2 := os.Pipe()
+	stderr, errs, err3 := os.Pipe()
+	w.in, w.out, w.err = in, out, stderr
+	w.answers = bufio.NewReaderSize(w.out, 64<<10)
+	w.cmd.Stdin, w.cmd.Stdout, w.cmd.Stderr = questions, answers, errs
+	return []*os.File{questions, answers, errs}, errors.Join(err1, err2, err3)
+}
+
+// wait returns when the process and its children have ended, and what they
+// wrote to standard error is read. A child that left the group may hold the
+// pipes open: then it waits no longer than grace.
+func (w *worker) wait() {
+	read := make(chan struct{})
+	go func() {
+		w.last.readFrom(w.err)
+		close(read)
+	}()
+	_ = w.cmd.Wait() // the status is kept in ProcessState
+	killGroup(w.cmd.Process)
+	deadline := time.Now().Add(grace)
+	_ = w.out.SetReadDeadline(deadline)
+	_ = w.err.SetReadDeadline(deadline)
+	<-read
+	_ = w.err.Close()
+	close(w.ended)
 }
 
 // kill ends the process and its children, at once. Whoever reads or writes is
@@ -128,7 +143,7 @@ func (w *worker) kill() {
 	default:
 		killGroup(w.cmd.Process)
 	}
-	closeAll([]*os.File{w.in, w.out})
+	closeAll(w.in, w.out)
 }
 
 // end lets the process find its standard input at an end, and kills it if that
@@ -165,8 +180,9 @@ func (w *worker) exchange(ctx context.Context, limit time.Duration, line []byte,
 		w.kill()
 	}
 	<-written
+	stop()
 	switch {
-	case !stop() && ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", w.program.name, ctx.Err())
 	case limited.Err() != nil:
 		return nil, failure(couchmend.ReasonResolverTimeout, "%s gave no answer within %s", w.program.name, limit)
@@ -239,15 +255,15 @@ func (w *worker) explain(err error) error {
 	case <-w.ended:
 		status = "ended (" + w.cmd.ProcessState.String() + ")"
 		if peak := peakMemory(w.cmd.ProcessState); peak > w.options.Memory/4*3 {
-			return failure(couchmend.ReasonResolverMemory, "%s %s with %d MiB in memory, of %d%s", w.program.name, status, peak>>20, w.options.Memory>>20, w.errors)
+			return failure(couchmend.ReasonResolverMemory, "%s %s with %d MiB in memory, of %d%s", w.program.name, status, peak>>20, w.options.Memory>>20, w.last)
 		}
 	case <-time.After(grace):
 	}
-	return failure(couchmend.ReasonResolverCrashed, "%s %s before it answered%s", w.program.name, status, w.errors)
+	return failure(couchmend.ReasonResolverCrashed, "%s %s before it answered%s", w.program.name, status, w.last)
 }
 
 // closeAll closes those that are open.
-func closeAll(files []*os.File) {
+func closeAll(files ...*os.File) {
 	for _, f := range files {
 		_ = f.Close() // a nil or closed file says so
 	}

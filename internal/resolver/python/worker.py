@@ -21,6 +21,7 @@ import types
 
 MAIN = "__resolver__"  # the module's __name__, which no import can ask for by chance
 SHOWN_FRAMES = 10  # of a call stack
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class Folder:
@@ -96,9 +97,14 @@ class State:
         self.streams = sys.stdin, sys.stdout, sys.stderr
         self.path = list(sys.path)
         self.environ = dict(os.environ)
+        self.variables = dict(self.encoded())
         self.recursion_limit = sys.getrecursionlimit()
         self.pid = os.getpid()
         self.kept = set(sys.modules)  # modules that are not the user's own
+
+    def encoded(self):
+        """The environment as bytes: two of these are compared in no time."""
+        return getattr(os.environ, "_data", os.environ)
 
     def restore(self):
         if os.getpid() != self.pid:  # a child that the resolver forked has come back
@@ -111,7 +117,7 @@ class State:
         sys.path[:] = self.path
         if sys.getrecursionlimit() != self.recursion_limit:
             sys.setrecursionlimit(self.recursion_limit)
-        if os.environ != self.environ:
+        if self.encoded() != self.variables:
             os.environ.clear()
             os.environ.update(self.environ)
         os.chdir(self.directory)
@@ -220,8 +226,7 @@ def headline(error):
 
 
 def encode(value):
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8")
+    return ENCODER.encode(value).encode("utf-8")
 
 
 def quote(text):

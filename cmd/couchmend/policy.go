@@ -11,6 +11,7 @@ import (
 
 type policyCmd struct {
 	Show policyShowCmd `cmd:"" help:"Read a policy file, and say its rules in words or its mistakes with their places."`
+	Test policyTestCmd `cmd:"" help:"Run the cases that stand beside a policy, or make one of a conflict."`
 }
 
 type policyShowCmd struct {

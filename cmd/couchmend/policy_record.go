@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/cases"
+	"github.com/couchmend/couchmend/internal/merge"
+	"github.com/couchmend/couchmend/mend"
+)
+
+// record makes a case of a live conflict.
+func (p *policyTestCmd) record(a *app) error {
+	if p.policyFile() == "" {
+		return usage(errors.New("there is no policy file that the case could stand beside: name one with --policy"))
+	}
+	done, err := p.glance()
+	if err != nil {
+		return err
+	}
+	defer done()
+	var text []byte
+	err = p.visit(a, func(c *mend.Couchmend) (err error) {
+		text, err = p.recorded(a, c, document{DB: p.Args[0], ID: p.Args[1]})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if p.Into == "" {
+		a.printf("%s%s", cases.Head, text)
+		return nil
+	}
+	return appendCase(p.Into, text)
+}
+
+// recorded is the case of one document.
+func (p *policyTestCmd) recorded(a *app, c *mend.Couchmend, d document) ([]byte, error) {
+	conflict, decision, err := c.Mender.Look(a.ctx, d.DB, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(conflict.Leaves)+len(conflict.Dead) == 0 {
+		return nil, &couchmend.Error{Op: "record", DB: d.DB, ID: d.ID, Kind: couchmend.KindNotFound}
+	}
+	of := c.Policy.For(d.DB)
+	if of == nil {
+		return nil, usage(errors.New("the policy file names no such database, so that no policy decides on the document"))
+	}
+	r := cases.Recording{Name: p.Name, Redact: p.Redact}
+	for _, field := range p.Keep {
+		r.Keep = append(r.Keep, merge.ParsePath(field))
+	}
+	return cases.Record(a.ctx, c.Policy, of, conflict, decision, r)
+}
+
+// appendCase adds a case to the end of a file, which it begins where there is
+// none.
+func appendCase(name string, text []byte) (err error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	before, err := io.ReadAll(io.LimitReader(f, cases.MaxText+1))
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(before) == 0:
+		text = append([]byte(cases.Head), text...)
+	case before[len(before)-1] != '\n':
+		text = append([]byte("\n\n"), text...)
+	default:
+		text = append([]byte("\n"), text...)
+	}
+	_, err = f.Write(text)
+	return err
+}

@@ -173,7 +173,7 @@ func (r *reader) growStar(d *draft) {
 	}
 	for _, winner := range winners {
 		c, names := d.star.grow(winner)
-		d.conflicts, d.names = append(d.conflicts, c), append(d.names, names)
+		d.conflicts, d.winners, d.names = append(d.conflicts, c), append(d.winners, winner), append(d.names, names)
 		sound(r, d.at, c)
 	}
 }

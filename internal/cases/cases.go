@@ -38,6 +38,7 @@ type Case struct {
 	Want         Want
 	// conflicts are one, or one for each leaf that may win.
 	conflicts []couchmend.Conflict
+	winners   []int                      // the leaf that wins in each, from 0, as listed
 	names     []map[couchmend.Rev]string // what people call the revisions of each: "the winner"
 }
 

@@ -18,9 +18,9 @@ const columns = 80
 func (r Result) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "FAIL  %s (%s)\n", r.Case.Name, r.Case.place())
-	verdict := outcomeOf(r.Decision.Outcome, r.Decision.Reason)
+	verdict := "decided without a rule"
 	if r.Decision.Rule != "" {
-		verdict += " by " + r.Decision.Rule
+		verdict = "decided by " + r.Decision.Rule
 	}
 	if r.Winner != "" {
 		verdict += ", where " + r.Winner + " wins"

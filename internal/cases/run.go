@@ -25,7 +25,8 @@ type Result struct {
 	// Differences what the merge has otherwise.
 	Wrong       []string
 	Differences []Difference
-	// Winner is the leaf that won, for cases that hold whichever does.
+	// Winner is the leaf that won where it failed, of a case that is to hold
+	// whichever does.
 	Winner string
 }
 
@@ -36,22 +37,25 @@ func (r *Result) Passed() bool { return len(r.Wrong) == 0 && len(r.Differences) 
 // checks what every policy must keep: the order in which leaves are listed does
 // not matter (I4), and what was written starts nothing new (I5).
 func (c *Case) Run(ctx context.Context) Result {
-	var r Result
+	var first Result
 	for i := range c.conflicts {
-		r = c.run(ctx, i)
+		r := c.run(ctx, i)
+		if !r.Passed() && len(c.conflicts) > 1 {
+			r.Winner = fmt.Sprintf("leaf %d", c.winners[i]+1)
+		}
+		if i == 0 {
+			first = r
+		}
 		if !r.Passed() {
-			break
+			return r
 		}
 	}
-	return r
+	return first
 }
 
 func (c *Case) run(ctx context.Context, i int) Result {
 	conflict := needed(c.conflicts[i])
 	r := Result{Case: c, Conflict: conflict, Decision: decide.Decide(ctx, c.rules(), conflict)}
-	if len(c.conflicts) > 1 {
-		r.Winner = fmt.Sprintf("leaf %d", i+1)
-	}
 	r.compare()
 	if r.Passed() {
 		r.checkOrder(ctx)

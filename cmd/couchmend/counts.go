@@ -41,7 +41,7 @@ var shareOutcomes = []couchmend.Outcome{couchmend.Merge, couchmend.Keep, couchme
 // printShares writes a table of what becomes of open conflicts, a rule a line,
 // and of all on the last line.
 func printShares(a *app, s suggest.Shares) error {
-	if s.Total.Open == 0 {
+	if s.All().Open == 0 {
 		return nil
 	}
 	head := []string{"RULE", "OPEN", "RESOLVED"}
@@ -60,6 +60,6 @@ func printShares(a *app, s suggest.Shares) error {
 	for _, share := range s.Rules() {
 		add(cmp.Or(share.Rule, "(no rule)"), share)
 	}
-	add("all", s.Total)
+	add("all", s.All())
 	return t.flush()
 }

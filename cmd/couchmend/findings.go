@@ -199,7 +199,7 @@ func (r *scanReport) end(a *app, cmd *scanCmd) error {
 		return err
 	}
 	s := r.summary
-	s.Shares = scanShares{r.shares.Total, r.shares.Rules()}
+	s.Shares = scanShares{r.shares.All(), r.shares.Rules()}
 	if cmd.JSON {
 		return a.printJSON(map[string]scanSummary{"summary": s})
 	}

@@ -3,7 +3,11 @@ package suggest
 import (
 	"context"
 	"fmt"
+	"iter"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/decide"
@@ -29,29 +33,27 @@ func (p *Proposal) measure(ctx context.Context, source Source, rules []proposed)
 		}
 	}
 	var shares, builtin Shares
-	for c, err := range source {
+	for batch, err := range batches(source) {
 		if err != nil {
 			return err
 		}
-		d := decided(ctx, read, c)
-		shares.Add(d)
-		builtin.Add(decided(ctx, policy.Builtin(), c))
-		if resolves(d) {
-			continue
-		}
-		for _, choice := range choices[d.Rule] {
-			if resolves(decided(ctx, choice.policy, c)) {
-				choice.More++
+		for _, o := range decideAll(ctx, read, choices, batch) {
+			shares.Add(o.proposed)
+			builtin.Add(o.builtin)
+			for i, c := range choices[o.proposed.Rule] {
+				if o.choices != nil && o.choices[i] {
+					c.More++
+				}
 			}
 		}
 	}
-	p.Total, p.Builtin = shares.Total, builtin.Total
+	p.Total, p.Builtin = shares.All(), builtin.All()
 	p.Otherwise = shares.Of(p.Policy + "/otherwise")
 	for i := range p.Rules {
 		name := read.Rules[i].Name
 		p.Rules[i].Share = shares.Of(name)
 		for _, c := range choices[name] {
-			if c.More > 0 {
+			if c.More > 0 && (c.beyond == nil || c.More > c.beyond.More) {
 				p.Rules[i].Choices = append(p.Rules[i].Choices, c.Choice)
 			}
 		}
@@ -60,18 +62,71 @@ func (p *Proposal) measure(ctx context.Context, source Source, rules []proposed)
 	return nil
 }
 
+// outcome is what becomes of one conflict.
+type outcome struct {
+	proposed, builtin couchmend.Decision // without what they would write
+	choices           []bool             // which of its rule's would resolve it; nil: it is resolved
+}
+
+// decideAll decides a batch, on all processors.
+func decideAll(ctx context.Context, p *policy.Policy, choices map[string][]*choice, batch []couchmend.Conflict) []outcome {
+	outcomes := make([]outcome, len(batch))
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(batch)); i = next.Add(1) - 1 {
+				o, c := &outcomes[i], batch[i]
+				o.proposed, o.builtin = verdict(ctx, p, c), verdict(ctx, policy.Builtin(), c)
+				if resolves(o.proposed) {
+					continue
+				}
+				for _, choice := range choices[o.proposed.Rule] {
+					o.choices = append(o.choices, resolves(verdict(ctx, choice.policy, c)))
+				}
+			}
+		})
+	}
+	group.Wait()
+	return outcomes
+}
+
+// batchSize is how many conflicts are decided at a time.
+const batchSize = 100
+
+// batches cuts a source into pieces.
+func batches(source Source) iter.Seq2[[]couchmend.Conflict, error] {
+	return func(yield func([]couchmend.Conflict, error) bool) {
+		var batch []couchmend.Conflict
+		for c, err := range source {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if batch = append(batch, c); len(batch) == batchSize {
+				if !yield(batch, nil) {
+					return
+				}
+				batch = nil
+			}
+		}
+		yield(batch, nil)
+	}
+}
+
 // parse reads a text of the proposal as `run` would.
 func (p *Proposal) parse(text string) (*policy.Policy, error) {
-	f, err := policy.Parse(p.DB, []byte(text), ".")
+	f, err := policy.Parse(p.DB, []byte(text), ".", policy.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("the proposal is not a policy, which is a mistake of couchmend's: %w", err)
 	}
 	return f.Policies[p.Policy], nil
 }
 
-// decided is what a policy makes of a conflict.
-func decided(ctx context.Context, p *policy.Policy, c couchmend.Conflict) couchmend.Decision {
-	return decide.Decide(ctx, func(id string, body jsondoc.Value) *merge.Rule { return p.Select(body, id) }, c)
+// verdict is what a policy makes of a conflict, as far as it is counted.
+func verdict(ctx context.Context, p *policy.Policy, c couchmend.Conflict) couchmend.Decision {
+	d := decide.Decide(ctx, func(id string, body jsondoc.Value) *merge.Rule { return p.Select(body, id) }, c)
+	return couchmend.Decision{Outcome: d.Outcome, Rule: d.Rule, Reason: d.Reason}
 }
 
 // choice is a Choice with the policy that it would make.
@@ -79,6 +134,7 @@ type choice struct {
 	Choice
 	change func(*merge.Rule)
 	policy *policy.Policy
+	beyond *choice // costs less: this one must bring more
 }
 
 // with makes the policy in which rule i is changed by the choice.
@@ -95,6 +151,12 @@ func (c *choice) with(p *policy.Policy, i int) {
 // maxChoices bounds the strategies that are measured for one rule.
 const maxChoices = 12
 
+// What choices cost.
+const (
+	priceLost   = "of what both sides changed one value is lost to readers; not a join"
+	priceNoBase = "without a base, added and removed look alike"
+)
+
 // choicesOf lists what a person may add to a rule.
 func choicesOf(r proposed, rule merge.Rule) []*choice {
 	var all []*choice
@@ -104,13 +166,15 @@ func choicesOf(r proposed, rule merge.Rule) []*choice {
 	for _, f := range r.Open {
 		for _, s := range f.Maybe {
 			if len(all) < maxChoices {
-				add(fmt.Sprintf("fields: { %s }", fieldLine(f.Pattern, s)), "its evidence is above, and not enough", func(to *merge.Rule) { withField(to, f.Pattern, s) })
+				add(fmt.Sprintf("fields: { %s }", fieldLine(f.Pattern, s)), "see above", func(to *merge.Rule) { withField(to, f.Pattern, s) })
 			}
 		}
 	}
 	if r.SoftDelete != nil {
 		add(fmt.Sprintf("soft_delete: { field: %s, wins: delete }", pathText(r.SoftDelete.Pattern)),
-			"the edit beside a deletion is in the journal alone", func(to *merge.Rule) { to.SoftDelete.Wins = merge.SoftDeleteStands })
+			"the edit beside a deletion is in the journal alone", func(to *merge.Rule) {
+				to.SoftDelete = &merge.SoftDelete{Field: to.SoftDelete.Field, Wins: merge.SoftDeleteStands}
+			})
 	}
 	if r.files > 0 {
 		add("attachments: keep_both", "two files where one was meant; nothing is lost", func(to *merge.Rule) { to.Attachments = merge.AttachmentsKeepBoth })
@@ -118,36 +182,35 @@ func choicesOf(r proposed, rule merge.Rule) []*choice {
 	if r.TwoRoots > 0 {
 		add("collision: merge", "right where one thing was created twice; wrong where two drew one id", func(to *merge.Rule) { to.Collision = merge.CollisionMerge })
 	}
-	const noBase = "without a base nobody can tell a field that one side added from one that the other removed"
 	if slices.ContainsFunc(rule.Fields, func(f merge.Field) bool { return f.Strategy.Kind == merge.ByKey }) {
-		add("no_base: strategies", noBase, func(to *merge.Rule) { to.NoBase = merge.NoBaseStrategies })
+		add("no_base: strategies", priceNoBase, func(to *merge.Rule) { to.NoBase = merge.NoBaseStrategies })
 	}
-	return append(all, sweeping(r, noBase)...)
+	return append(all, sweeping(r)...)
 }
 
 // sweeping are the choices that settle every other field at once.
-func sweeping(r proposed, noBase string) []*choice {
+func sweeping(r proposed) []*choice {
 	everything := merge.Path{"**"}
 	var all []*choice
 	add := func(line, price string, change func(*merge.Rule)) {
 		all = append(all, &choice{Choice: Choice{Line: line, Price: price}, change: change})
 	}
-	const lost = "of each field that both sides changed, one side's value is in the journal alone; what sites end with may depend on the order in which they merge"
 	switch {
 	case r.Clock != nil && r.Clock.Kind != merge.Vector:
-		add(`fields: { "**": latest }`, lost, func(to *merge.Rule) { withField(to, everything, merge.Strategy{Kind: merge.Latest}) })
+		add(`fields: { "**": latest }`, priceLost, func(to *merge.Rule) { withField(to, everything, merge.Strategy{Kind: merge.Latest}) })
 	case r.Clock == nil && r.stamp != nil:
-		add(fmt.Sprintf(`clock: { timestamp: %s }, fields: { "**": latest }`, pathText(r.stamp)), lost+"; a device whose clock is wrong wins or loses wrongly", func(to *merge.Rule) {
+		add(fmt.Sprintf(`clock: { timestamp: %s }, fields: { "**": latest }`, pathText(r.stamp)), priceLost+"; a wrong clock wins or loses wrongly", func(to *merge.Rule) {
 			to.Clock = merge.Clock{Kind: merge.Timestamp, Path: r.stamp}
 			withField(to, everything, merge.Strategy{Kind: merge.Latest})
 		})
 	}
 	winner := merge.Strategy{Kind: merge.Winner}
-	add(`fields: { "**": winner }`, lost, func(to *merge.Rule) { withField(to, everything, winner) })
-	add(`fields: { "**": winner }, no_base: strategies`, lost+"; "+noBase, func(to *merge.Rule) {
+	add(`fields: { "**": winner }`, priceLost, func(to *merge.Rule) { withField(to, everything, winner) })
+	add(`fields: { "**": winner }, no_base: strategies`, priceLost+"; "+priceNoBase, func(to *merge.Rule) {
 		withField(to, everything, winner)
 		to.NoBase = merge.NoBaseStrategies
 	})
+	all[len(all)-1].beyond = all[len(all)-2]
 	return all
 }
 

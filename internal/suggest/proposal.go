@@ -1,6 +1,8 @@
 package suggest
 
 import (
+	"encoding/json"
+
 	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/merge"
 )
@@ -61,16 +63,16 @@ type Condition struct {
 // Clock is a field that serves as the document's clock.
 type Clock struct {
 	Kind merge.ClockKind `json:"kind"`
-	Path merge.Path      `json:"path"`
+	Path merge.Path      `json:"path"` // names from the top
 	Why  string          `json:"why"`
 }
 
 // Field is a place in documents of one kind, and what is proposed for it.
 type Field struct {
 	// Pattern is its path; a name "*" is any name, or any element under by_key.
-	Pattern merge.Path `json:"pattern"`
+	Pattern merge.Path `json:"-"`
 	// Strategy is merge.ReviewIt where the evidence supports none.
-	Strategy merge.Strategy `json:"strategy"`
+	Strategy merge.Strategy `json:"-"`
 	Why      string         `json:"why"`
 	// Contested counts conflicts in which both sides changed it differently,
 	// Alike those in which they changed it alike, Blind those in which it
@@ -80,9 +82,25 @@ type Field struct {
 	Blind     int `json:"blind,omitempty"`
 	// Maybe are strategies that would fit, if a person knows what the evidence
 	// can't tell.
-	Maybe []merge.Strategy `json:"maybe,omitempty"`
+	Maybe []merge.Strategy `json:"-"`
 	// Example is a conflict in which it differs.
 	Example Example `json:"example"`
+}
+
+// MarshalJSON writes a field with its pattern and strategies as a policy has
+// them.
+func (f Field) MarshalJSON() ([]byte, error) {
+	type plain Field
+	shown := struct {
+		Pattern  string   `json:"pattern"`
+		Strategy string   `json:"strategy"`
+		Maybe    []string `json:"maybe,omitempty"`
+		plain
+	}{Pattern: patternOf(f.Pattern), Strategy: strategyText(f.Strategy), plain: plain(f)}
+	for _, s := range f.Maybe {
+		shown.Maybe = append(shown.Maybe, strategyText(s))
+	}
+	return json.Marshal(shown)
 }
 
 // Example is one conflict. Values are cut after a few dozen bytes; they are

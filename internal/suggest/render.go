@@ -93,7 +93,7 @@ func (p *Proposal) head(w *page) {
 	case p.Of > p.Conflicts:
 		w.note(0, "Seen: a sample of %s of about %s open conflicts.", count(p.Conflicts), count(p.Of))
 	default:
-		w.note(0, "Seen: all %s.", plural(p.Conflicts, "open conflict"))
+		w.note(0, "Seen: %s, all there are.", plural(p.Conflicts, "open conflict"))
 	}
 	w.note(0, "%s still have the revision that their leaves grew from, which tells who changed what.", count(p.Based))
 	switch {
@@ -180,7 +180,7 @@ func (r *Rule) write(w *page) {
 	if s := r.Share; s.Open > 0 {
 		text := fmt.Sprintf("%s (%s) would be resolved", count(s.Resolved), s.Percent())
 		if left := s.Open - s.Resolved; left > 0 {
-			text += fmt.Sprintf(", %s stay in review: %s", count(left), s.Why())
+			text += fmt.Sprintf(", %s left to review: %s", count(left), s.Why())
 		}
 		w.note(3, "%s.", text)
 	}
@@ -214,7 +214,7 @@ func (r *Rule) writeOpen(w *page) {
 	}
 	w.note(4, "Left to a person, where both sides changed it or no base tells:")
 	for _, f := range r.Open {
-		w.hang(4, "- ", fmt.Sprintf("%s: %s %s E.g. document %s.", patternText(f.Pattern), f.counts(), f.Why, quoted(f.Example.ID)))
+		w.hang(4, "- ", fmt.Sprintf("%s: %s %s E.g. document %s.", quoted(patternOf(f.Pattern)), f.counts(), f.Why, quoted(f.Example.ID)))
 		f.example(w)
 	}
 	if r.More > 0 {
@@ -274,18 +274,22 @@ func whenText(when []Condition) string {
 }
 
 func fieldLine(pattern merge.Path, s merge.Strategy) string {
-	how := string(s.Kind)
-	switch {
-	case s.Kind == merge.ByKey:
-		how = fmt.Sprintf("{ by_key: %s }", quoted(s.Key))
-	case len(s.Beside) > 0:
-		how = fmt.Sprintf("{ latest: %s }", pathText(s.Beside))
-	}
-	return patternText(pattern) + ": " + how
+	return quoted(patternOf(pattern)) + ": " + strategyText(s)
 }
 
-// patternText writes a pattern, in which a whole name "*" is any name.
-func patternText(pattern merge.Path) string {
+// strategyText writes a strategy as it stands beside a pattern.
+func strategyText(s merge.Strategy) string {
+	switch {
+	case s.Kind == merge.ByKey:
+		return fmt.Sprintf("{ by_key: %s }", quoted(s.Key))
+	case len(s.Beside) > 0:
+		return fmt.Sprintf("{ latest: %s }", pathText(s.Beside))
+	}
+	return string(s.Kind)
+}
+
+// patternOf writes a pattern, in which a whole name "*" is any name.
+func patternOf(pattern merge.Path) string {
 	names := make([]string, len(pattern))
 	for i, name := range pattern {
 		names[i] = merge.Path{name}.String()
@@ -293,7 +297,7 @@ func patternText(pattern merge.Path) string {
 			names[i] = strings.ReplaceAll(names[i], "*", `\*`)
 		}
 	}
-	return quoted(strings.Join(names, "."))
+	return strings.Join(names, ".")
 }
 
 func pathText(path merge.Path) string { return quoted(path.String()) }

@@ -22,11 +22,12 @@ type Share struct {
 // Shares counts what a policy makes of open conflicts, in all and by rule. The
 // zero Shares has counted none. Its memory is bounded by the number of rules.
 type Shares struct {
-	Total  Share
+	total  Share
 	byRule map[string]*Share
 }
 
-// Add counts one conflict.
+// Add counts one conflict. A document that could not be read has the zero
+// Decision.
 func (s *Shares) Add(d couchmend.Decision) {
 	if s.byRule == nil {
 		s.byRule = map[string]*Share{}
@@ -35,11 +36,11 @@ func (s *Shares) Add(d couchmend.Decision) {
 		s.byRule[d.Rule] = &Share{Rule: d.Rule}
 	}
 	s.byRule[d.Rule].add(d)
-	s.Total.add(d)
+	s.total.add(d)
 }
 
-// Unreadable counts a document that could not be read.
-func (s *Shares) Unreadable() { s.Add(couchmend.Decision{}) }
+// All is the share of all conflicts.
+func (s *Shares) All() Share { return s.total.filled() }
 
 // Rules are the shares of rules that conflicts fell to, sorted by name.
 func (s *Shares) Rules() []Share {
@@ -55,13 +56,11 @@ func (s *Shares) Of(rule string) Share {
 	if share := s.byRule[rule]; share != nil {
 		return *share
 	}
-	return Share{Rule: rule}
+	return Share{Rule: rule}.filled()
 }
 
 func (s *Share) add(d couchmend.Decision) {
-	if s.Outcomes == nil {
-		s.Outcomes, s.Reasons = map[couchmend.Outcome]int{}, map[couchmend.Reason]int{}
-	}
+	*s = s.filled()
 	s.Open++
 	if d.Outcome != "" {
 		s.Outcomes[d.Outcome]++
@@ -72,6 +71,14 @@ func (s *Share) add(d couchmend.Decision) {
 	if d.Outcome == couchmend.Review {
 		s.Reasons[d.Reason]++
 	}
+}
+
+// filled has counts to show where nothing was counted.
+func (s Share) filled() Share {
+	if s.Outcomes == nil {
+		s.Outcomes, s.Reasons = map[couchmend.Outcome]int{}, map[couchmend.Reason]int{}
+	}
+	return s
 }
 
 // resolves reports whether a decision leaves nothing to a person. A split does,

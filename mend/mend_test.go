@@ -170,6 +170,7 @@ func TestTheCountsAreLoggedAtTheEnd(t *testing.T) {
 	for key, want := range map[string]float64{
 		"rows": 1, "queued": 1, "queue_full": 0, "refused_checkpoints": 0, "merged": 1,
 		"reviewed": 0, "stale": 0, "retried": 0, "redelivered": 0, "overlapping": 0,
+		"warm_documents": 0, "warm_bodies": 0, "warm_hits": 0, "warm_misses": 0,
 	} {
 		if got, ok := last[key].(float64); !ok || got != want {
 			t.Errorf("%s is %v, want %v", key, last[key], want)

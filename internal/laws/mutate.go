@@ -38,7 +38,11 @@ func (e *editor) leaf(base jsondoc.Value, actor int) jsondoc.Value {
 		}
 		now = changed
 		if s, _ := e.rule.StrategyAt(path); s.Kind == merge.Latest && len(s.Beside) > 0 {
-			now = set(now, s.Beside, e.ticked(now.At(s.Beside...), base.At(s.Beside...)))
+			clock := base.At(s.Beside...)
+			if !jsondoc.Equal(now.At(path...), base.At(path...)) {
+				clock = e.ticked(now.At(s.Beside...), clock)
+			}
+			now = set(now, s.Beside, clock)
 		}
 	}
 	if soft := e.rule.SoftDelete; soft != nil && e.chance(0.15) {

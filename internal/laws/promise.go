@@ -89,6 +89,9 @@ func expected(rule *merge.Rule, s merge.Strategy) string {
 	case merge.Union:
 		return "always: a join, with a base or without, while the set only grows; an element taken out may come back"
 	}
+	if s.Kind == merge.Latest {
+		return "always: a join of value and clock, with a base or without, while each edit counts the clock up and no two write the same value"
+	}
 	return "always: a join, with a base or without"
 }
 
@@ -212,6 +215,9 @@ func excuse(rule *merge.Rule, q Question, d difference) string {
 	case d.strategy.Kind == merge.Union && removed(rule, q, d.path):
 		return "union: an element was taken out. That stands only where nobody else changes the set before all have heard of it: who met whom first decides whether it comes back. " +
 			"Sets that only grow have no such doubt"
+	case d.strategy.Kind == merge.Latest && len(d.strategy.Beside) > 0 && unclocked(q, d):
+		return fmt.Sprintf("latest by %s: one value was written at two readings of the clock, or edited without it. Given a base, a value that equals it counts as not edited, whatever its clock says: "+
+			"let each edit of the value count its clock up, and nothing else", d.strategy.Beside)
 	case holdingOf(rule, d.strategy) != byTiming:
 		return ""
 	case d.strategy.Kind == merge.Winner:
@@ -221,6 +227,23 @@ func excuse(rule *merge.Rule, q Question, d difference) string {
 	}
 	return fmt.Sprintf("latest by the document's clock %s: a merge bears the latest clock of its leaves, also for fields whose edit was older. "+
 		"Every site ends with one value; which of them it is, timing decides. A clock beside the value, {latest: FIELD}, leaves no such doubt", rule.Clock.Path)
+}
+
+// unclocked reports whether the clock beside a value does not tell its versions
+// apart: one value with two readings, or two values with one.
+func unclocked(q Question, d difference) bool {
+	if q.Base == nil {
+		return false
+	}
+	values, clocks := at(q, d.path), at(q, d.strategy.Beside)
+	for i := range values {
+		for j := range i {
+			if jsondoc.Equal(values[i], values[j]) != jsondoc.Equal(clocks[i], clocks[j]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // removed reports whether a leaf lacks an element that the base has, in the set

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/couchmend/couchmend/internal/jsondoc"
@@ -23,7 +22,7 @@ func (t *trial) shrink(ctx context.Context, law Law, q Question, b *breach, dead
 			if time.Now().After(deadline) || ctx.Err() != nil {
 				return q, b
 			}
-			if !t.admits(candidate) {
+			if candidate.edits() < min(len(candidate.Leaves), q.edits()) || !t.admits(candidate) {
 				continue
 			}
 			if again := t.try(ctx, law, candidate); again != nil && again.status == b.status && sameKind(b, again) {
@@ -61,6 +60,18 @@ func candidates(q Question) func(yield func(Question) bool) {
 			}
 		}
 	}
+}
+
+// edits counts leaves that differ from the base and from each other: edits that
+// merge wrongly say more than copies that do.
+func (q Question) edits() int {
+	seen := map[string]bool{string(q.Base): true}
+	for _, leaf := range q.Leaves {
+		seen[string(jsondoc.Canonical(leaf))] = true
+	}
+	delete(seen, string(jsondoc.Canonical(q.Base)))
+	delete(seen, string(q.Base))
+	return len(seen)
 }
 
 func (q Question) equal(other Question) bool {
@@ -161,7 +172,7 @@ func without(array, element jsondoc.Value) jsondoc.Value {
 }
 
 // plainer gives the different scalars at one place the plainest values, equal
-// ones the same: 0, 1, 2… or a, b, c…; nil where that is no change.
+// ones the same: 0, 1, 2… or a, b, c…; nil where these are no plainer.
 func plainer(values []jsondoc.Value) []jsondoc.Value {
 	given := map[string]jsondoc.Value{}
 	plain := slices.Clone(values)
@@ -177,13 +188,10 @@ func plainer(values []jsondoc.Value) []jsondoc.Value {
 			}
 			given[string(v)] = p
 		}
-		if len(v) > len(p) || strings.Compare(string(v), string(p)) > 0 && len(v) == len(p) {
-			plain[i] = p
-		} else {
-			return nil // not surely plainer: it might go round in circles
-		}
+		plain[i] = p
 	}
-	if len(given) == 0 {
+	was, now := slices.Concat(values...), slices.Concat(plain...)
+	if len(now) > len(was) || len(now) == len(was) && bytes.Compare(now, was) >= 0 {
 		return nil
 	}
 	return plain

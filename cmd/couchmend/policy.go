@@ -10,6 +10,7 @@ import (
 )
 
 type policyCmd struct {
+	Check   policyCheckCmd   `cmd:"" help:"Try whether a policy lets all sites end with one document that holds everybody's edits."`
 	Show    policyShowCmd    `cmd:"" help:"Read a policy file, and say its rules in words or its mistakes with their places."`
 	Test    policyTestCmd    `cmd:"" help:"Run the cases that stand beside a policy, or make one of a conflict."`
 	Suggest policySuggestCmd `cmd:"" help:"Propose a policy from a database's open conflicts, with the reasons for each line."`

@@ -78,8 +78,8 @@ func (o StarlarkOptions) withDefaults() StarlarkOptions {
 // A number without fraction and exponent is an int of any size, of up to
 // 131,072 digits; any other one is a float, which is a float64, as it is in
 // CouchDB. What a script returns as it was given, such as revisions[0] or
-// revisions[0]["fields"], is returned byte for byte. Otherwise a float that was
-// not computed with is written as the question wrote it (1.10, 1.0e+22); where
+// revisions[0]["fields"], is returned byte for byte. In what it makes anew, a
+// float that the question has too is spelled as there (1.10, 1.0e+22), and where
 // that has several spellings of one float64, as the last of them in the order
 // of jsondoc.Compare. Base, revisions and all in them are frozen.
 //
@@ -88,36 +88,38 @@ func (o StarlarkOptions) withDefaults() StarlarkOptions {
 //
 // # Functions
 //
-//	review(words…)            ends the call: a person decides, and reads the words
-//	merge3(base, revisions)   the merge by the rule's fields and strategies; what is in dispute ends the call in review
-//	union(list…)              one list of what is in any, each once, sorted, as the strategy union; None counts as empty
+//	review(words…)             ends the call: a person decides, and reads the words
+//	merge3(base, revisions)    the merge by the rule's fields and strategies; what is in dispute ends the call in review
+//	union(list…)               one list of what is in any, each once, sorted, as the strategy union; None counts as empty
 //	latest(revisions, by=path) the one whose clock at path is greatest, as the strategy latest; one without is the earliest;
-//	                          of equal ones the greater in canonical form, whatever their order; clocks that can't be
-//	                          ordered end the call in review
-//	get(doc, path, default)   what is at "a.b.c" (a dot in a name: "a\\.b"); default, or None, where there is nothing
-//	has(doc, path)            whether there is anything, None included
-//	set(doc, path, value)     puts value there, making the objects that are missing. With one argument: Starlark's own set
-//	delete(doc, path)         removes what is there, and says whether there was anything
-//	copy(x)                   a copy of x and all in it, which can be changed
-//	canonical(x)              x as text in canonical form (RFC 8785, integers exact): to compare and to sort by
+//	                           of equal ones the greater in canonical form, whatever their order; clocks that can't be
+//	                           ordered end the call in review
+//	get(doc, path, default)    what is at "a.b.c" (a dot in a name: "a\\.b"); default, or None, where there is nothing
+//	has(doc, path)             whether there is anything, None included
+//	set(doc, path, value)      puts value there, making the objects that are missing. With one argument: Starlark's own set
+//	delete(doc, path)          removes what is there, and says whether there was anything
+//	copy(x)                    a copy of x and all in it, which can be changed
+//	canonical(x)               x as text in canonical form (RFC 8785, integers exact): to compare and to sort by
 //
 // What these return can be changed, except for what get and latest find in a
 // frozen value.
 //
 // # Limits
 //
-// Steps are counted exactly: the same call ends at the same step everywhere.
-// So is a single operation that makes much out of little (repeating, joining,
-// formatting, range): its result is bounded by a quarter of Memory. Everything
-// else that a script holds is bounded by looking every 5 ms at what this
-// process's heap has grown by since the call began, garbage not counted. That
-// bounds the process, but not to the byte, and it may blame a script for what
-// others in the process took meanwhile; a call that ends within 5 ms is never
-// looked at. Timeout ends a call between two steps: a single operation is not
-// interrupted. Operations on values of the size that Memory allows take up to
-// seconds; sorting, comparing or hashing values that hold each other a thousand
-// times over may take for ever. Limits guard against mistakes, not against
-// people who want to do harm: these must not write your policy.
+// Steps are counted exactly: the same call ends at the same step everywhere. So
+// is what one operation makes out of little (repeating, joining, formatting,
+// range): at most a quarter of Memory. All else that a script holds is bounded by
+// looking every 5 ms at what this process's heap has grown by since the script
+// began, garbage not counted. That bounds the process, though not to the byte,
+// and it may blame a script for what others took meanwhile; a call that ends
+// within 5 ms is never looked at.
+//
+// Timeout ends a call between two steps. A single operation is not interrupted:
+// on values as large as Memory allows it can take seconds. Hashing or comparing
+// tuples that hold each other a thousand times over can take for ever, and with
+// tuples a million deep it can overflow the stack, which ends the process.
+// Limits guard against mistakes, not against people who want to do harm: these
+// must not write a policy.
 //
 // A Starlark is safe for concurrent use.
 type Starlark struct {

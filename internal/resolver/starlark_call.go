@@ -29,7 +29,7 @@ type call struct {
 
 	// texts are the frozen containers of the question, as they were written.
 	texts map[starlark.Value]jsondoc.Value
-	// literals are spellings of floats that encode would not choose itself.
+	// literals are the question's spellings of floats, by their bits.
 	literals map[uint64]jsondoc.Value
 
 	limit atomic.Pointer[couchmend.ResolverError] // that was reached first
@@ -173,8 +173,8 @@ func words(err error) string {
 			text = top.Name + ": " + text
 		}
 	}
-	if strings.Contains(text, "frozen") {
-		text += ": what a resolver is given can't be changed; change a copy, as in doc = copy(revisions[0])"
+	if strings.Contains(text, "frozen hash table") || strings.Contains(text, "frozen list") {
+		text += ": globals and what a resolver is given can't be changed; change a copy, as in doc = copy(revisions[0])"
 	}
 	return shortened(text)
 }

@@ -151,8 +151,8 @@ func (f guardedFormat) Binary(op syntax.Token, y starlark.Value, _ starlark.Side
 	return starlark.Binary(op, f.Value, y)
 }
 
-// guardedText is x of x.join(…) and of other methods of strings that make much out of
-// little.
+// guardedText is x of x.join(…) and of other methods of strings that make much
+// out of little.
 type guardedText struct {
 	starlark.Value // a String
 	gulp           gulp

@@ -123,6 +123,13 @@ func TestWhatAScriptIsGivenIsFrozen(t *testing.T) {
 	}
 }
 
+func TestAScriptsOwnWordsAreNotExplained(t *testing.T) {
+	_, err := ask(t, scriptOf(t, `fail("the account is frozen")`), `1`, `2`)
+	if want := "resolver_error: fail: the account is frozen (r.star:2:9 in resolve)"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestACopyOfWhatAScriptIsGivenCanBeChanged(t *testing.T) {
 	s := scriptOf(t, `doc = copy(revisions[0])`, `doc["l"].append(2)`, `doc["o"]["y"] = (1, [2])`, `set(doc, "o.z.w", 1.5)`, `return doc`)
 	got, err := ask(t, s, `{"l":[1],"o":{"x":1.0}}`, `{}`)

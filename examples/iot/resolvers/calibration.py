@@ -20,7 +20,8 @@ def points(base, revisions):
 
 
 def table(value):
-    try:
-        return dict(map(tuple, value or []))
-    except (TypeError, ValueError):
-        raise Review("these are no points: " + repr(value))
+    value = value or []
+    inputs = [x for x, y in value]
+    if inputs != sorted(set(inputs)):
+        raise Review("the points are not in the order of their inputs, each once")
+    return dict(map(tuple, value))

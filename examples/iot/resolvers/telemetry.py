@@ -16,19 +16,15 @@ MISSING = object()
 def resolve(base, revisions):
     if len({r["device"] for r in revisions}) > 1:
         raise ValueError("the telemetry of two devices in one document")
-    revisions = without_stale_payloads(base, revisions)
+    # Soft deletions merge as tombstones: an edit does not bring back what was
+    # deleted, unless it was deleted before and someone restored it. What the
+    # deletions left standing is joined without a look at what it was before.
+    deleted = [r for r in revisions if r.get("deleted")]
+    if deleted and not (base and base.get("deleted")):
+        base, revisions = None, deleted
     merged = members(base, revisions, special={"last": latest, "readings": readings})
     merged["_id"] = revisions[0]["_id"]
     return merged
-
-
-def without_stale_payloads(base, revisions):
-    """Soft deletions merge as tombstones: an edit does not bring back what was
-    deleted, unless the base was deleted already and someone restored it."""
-    deleted = [r for r in revisions if r.get("deleted")]
-    if deleted and not (base and base.get("deleted")):
-        return deleted
-    return revisions
 
 
 def members(was, values, special={}):
@@ -65,16 +61,17 @@ def latest(was, values):
 
 def readings(was, values):
     """Readings by sequence number: what any side added, less what any pruned."""
-    if not all(v is MISSING or isinstance(v, list) for v in values):
+    new = {order(v) for v in values if order(v) != order(was)}
+    if len(new) < 2 or not all(v is MISSING or isinstance(v, list) for v in values):
         return changed(was, values)
     before, now = by_sequence(was), [by_sequence(v) for v in values]
     kept = (changed(before.get(n, MISSING), [v.get(n, MISSING) for v in now]) for n in sorted({n for v in now for n in v}))
     return [r for r in kept if r is not MISSING]
 
 
-def by_sequence(list_or_missing):
+def by_sequence(samples):
     found = {}
-    for r in list_or_missing if isinstance(list_or_missing, list) else []:
+    for r in samples if isinstance(samples, list) else []:
         found[sequence(r)] = max(r, found.get(sequence(r), MISSING), key=order)
     return found
 

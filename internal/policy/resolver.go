@@ -82,7 +82,7 @@ var fitting = map[string][]string{
 	"interpreter": {"python"},
 	"function":    {"starlark", "python"},
 	"steps":       {"starlark"},
-	"memory":      {"python", "exec"},
+	"memory":      {"starlark", "python", "exec"},
 	"workers":     {"python", "exec"},
 	"max_output":  {"starlark", "python", "exec"},
 }
@@ -131,7 +131,7 @@ func (r *reader) made(c custom, kind string, plain *merge.Rule) (couchmend.Resol
 	switch kind {
 	case "starlark":
 		s, err := resolver.NewStarlark(resolver.StarlarkOptions{
-			Dir: r.dir, File: c.starlark, Function: c.function, Steps: c.steps, Timeout: c.timeout, MaxOutput: c.output,
+			Dir: r.dir, File: c.starlark, Function: c.function, Steps: c.steps, Timeout: c.timeout, Memory: c.memory, MaxOutput: c.output,
 			Merge3: func(ctx context.Context, base *couchmend.Revision, revisions []couchmend.Revision) (json.RawMessage, error) {
 				return merge.Three(ctx, plain, base, revisions)
 			},

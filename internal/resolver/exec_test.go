@@ -54,7 +54,7 @@ func TestAProgramThatAllocatesWithoutEndIsToldFromOneThatCrashes(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("SKIPPED: memory is limited on Linux alone")
 	}
-	r := command(t, ProcessOptions{Dir: "testdata/exec", Workers: 1, Timeout: time.Minute, Memory: 200 << 20}, "node", "hostile.js")
+	r := command(t, ProcessOptions{Dir: "testdata/exec", Workers: 1, Timeout: 30 * time.Second, Memory: 200 << 20}, "node", "hostile.js")
 	_, err := ask(t, r, `{"do":"allocate"}`, `{}`)
 	wantFailure(t, err, couchmend.ReasonResolverMemory, "MiB in memory, of 200")
 }

@@ -120,14 +120,22 @@ func TestAChildThatLeftTheGroupHoldsNothingUp(t *testing.T) {
 	if !canLeaveGroup {
 		t.Skip("SKIPPED: there is no setsid")
 	}
-	r := shell(t, "setsid sleep 20 & echo $! >> pids; exit 3")
+	r := shell(t, `setsid sh -c "echo left > $$; sleep 5" & while [ ! -s $$ ]; do :; done; exit 3`)
 	start := time.Now()
 	_, err := ask(t, r, "1", "2")
-	wantFailure(t, err, couchmend.ReasonResolverCrashed)
+	wantFailure(t, err, couchmend.ReasonResolverCrashed, "exit status 3")
 	r.Close()
-	if took := time.Since(start); took > 6*time.Second {
+	if took := time.Since(start); took > 4*time.Second {
 		t.Errorf("it took %s", took)
 	}
+}
+
+func TestChildrenOfAProcessThatEndedAreKilled(t *testing.T) {
+	var dir string
+	r := shell(t, "sleep 1000 & echo $! >> pids; exit 3", func(o *ProcessOptions) { dir = o.Dir })
+	_, err := ask(t, r, "1", "2")
+	wantFailure(t, err, couchmend.ReasonResolverCrashed, "exit status 3")
+	wantGone(t, pidsIn(t, filepath.Join(dir, "pids"), 2))
 }
 
 func TestAStormOfCrashesHoldsNobodyUp(t *testing.T) {

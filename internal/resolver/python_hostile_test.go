@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -29,9 +30,17 @@ func TestAPythonResolverThatTakesTooLongIsKilled(t *testing.T) {
 	})
 }
 
+func TestAPythonResolverThatAllocatesWithoutEndIsStopped(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: memory is limited on Linux alone")
+	}
+	testHostile(t, hostilePython(t, 20*time.Second), []behaviour{
+		{"allocate", couchmend.ReasonResolverMemory, "out of memory at hostile.py:16"},
+	})
+}
+
 func TestWhateverAPythonResolverDoesItsNeighboursAreResolved(t *testing.T) {
 	testHostile(t, hostilePython(t, time.Minute), []behaviour{
-		{"allocate", couchmend.ReasonResolverMemory, "hostile.py:16"},
 		{"large", couchmend.ReasonResolverMemory, "1048576 bytes"},
 		{"sys.exit", couchmend.ReasonResolverCrashed, "exit (3)"},
 		{"os._exit", couchmend.ReasonResolverCrashed, "exit status 3"},

@@ -54,6 +54,8 @@ func TestValuesReturnFromPythonAsTheyWere(t *testing.T) {
 			t.Fatalf("%s returns as %s", doc, got)
 		}
 	})
+	digits := strings.Repeat("9", 5000) // more than Python reads unless told to
+	wantAnswer(t, p, digits, "1", digits)
 }
 
 // anyValue draws JSON: integers of up to 20 digits, floats in several

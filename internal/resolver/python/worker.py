@@ -181,7 +181,7 @@ class Resolver:
         if isinstance(error, self.review):
             return "review", quote(str(error) or "the resolver asks a person to decide")
         if isinstance(error, MemoryError):
-            return "memory", quote("it ran out of memory, and had been given a limit" + self.place(error))
+            return "memory", quote("it ran out of memory" + self.place(error))
         if isinstance(error, SystemExit):
             return "exited", quote("it called exit (%r)%s" % (error.code, self.place(error)))
         return "error", quote(self.told(error))

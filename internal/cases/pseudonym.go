@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"slices"
@@ -204,14 +205,15 @@ func (s shift) of(v jsondoc.Value) jsondoc.Value {
 		return v
 	}
 	by := new(big.Rat).SetInt(s.by)
-	extra := new(big.Int).Quo(n.Num(), n.Denom()).BitLen() - mantissa
+	float, _ := n.Float64()
+	_, bits := math.Frexp(float)
+	extra := bits - mantissa
 	if extra > 0 {
 		by.SetInt(new(big.Int).Lsh(s.by, uint(extra)))
 	}
 	if n.Sign() < 0 {
 		by.Neg(by)
 	}
-	float, _ := n.Float64()
 	if shortest, ok := new(big.Rat).SetString(strconv.FormatFloat(float, 'g', -1, 64)); extra > 0 && ok && shortest.Cmp(n) == 0 {
 		moved, _ := by.Add(by, new(big.Rat).SetFloat64(float)).Float64()
 		if jsondoc.IsFloat(v) {

@@ -1,9 +1,7 @@
 package cases
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -204,11 +202,30 @@ func (r *reader) jsonText(n *yaml.Node, what string) jsondoc.Value {
 		r.problem(n, "%s is %s: want a JSON object", what, v)
 		return nil
 	}
-	var compact bytes.Buffer // as CouchDB sends it: a decision's evidence quotes values
-	if err := json.Compact(&compact, v); err != nil {
-		r.problem(n, "%s is no JSON: %v", what, err)
+	return asSent(v)
+}
+
+// asSent writes a value as CouchDB sends it, without white space and with
+// escapes only where JSON needs them: a decision's evidence quotes values.
+// Numbers keep their digits.
+func asSent(v jsondoc.Value) jsondoc.Value {
+	switch v.Kind() {
+	case '{':
+		members := v.Members()
+		for i := range members {
+			members[i].Value = asSent(members[i].Value)
+		}
+		return jsondoc.Object(members)
+	case '[':
+		elements := v.Elements()
+		for i := range elements {
+			elements[i] = asSent(elements[i])
+		}
+		return jsondoc.Array(elements)
+	case '"':
+		return jsondoc.String(v.Text())
 	}
-	return compact.Bytes()
+	return v
 }
 
 // plainJSON is what is wrong with a JSON text, without the place: the text

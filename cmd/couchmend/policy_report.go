@@ -48,7 +48,8 @@ func printRule(a *app, r laws.RuleReport) {
 		printVerdict(a, v, told)
 	}
 	for _, note := range r.Notes {
-		a.printf("  note     %s\n", clean(note))
+		first, _, _ := strings.Cut(note, "\n")
+		a.printf("  note     %s\n", clean(first))
 	}
 }
 
@@ -89,25 +90,30 @@ func printVerdict(a *app, v laws.Verdict, told map[string]laws.Law) {
 		status = "FAILED"
 	}
 	a.printf("  %-8s %s\n", status, line)
-	for _, words := range v.Words {
-		if law, known := told[reasonIn(words)]; known {
-			a.printf("             - as for %s\n", law)
-			continue
+	for _, reason := range v.Because {
+		text := reason.Text
+		if law, known := told[text]; known {
+			text = "as for " + string(law)
 		}
-		told[reasonIn(words)] = v.Law
-		a.printf("             - %s\n", clean(words))
+		told[reason.Text] = v.Law
+		if len(reason.Where) > 0 {
+			text = listed(reason.Where) + ": " + text
+		}
+		a.printf("             - %s\n", clean(text))
 	}
 	if v.Status == laws.Failed && v.Example != nil {
 		printExample(a, *v.Example)
 	}
 }
 
-// reasonIn leaves out of an explanation the places that it is about.
-func reasonIn(words string) string {
-	if _, reason, ok := strings.Cut(words, ": "); ok {
-		return reason
+// maxPlaces is how many places a line names.
+const maxPlaces = 4
+
+func listed(places []string) string {
+	if more := len(places) - maxPlaces; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(places[:maxPlaces], ", "), more)
 	}
-	return words
+	return strings.Join(places, ", ")
 }
 
 // printExample prints a counterexample: the documents, and what became of them.

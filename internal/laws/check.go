@@ -36,10 +36,6 @@ type Subject struct {
 	Names map[string][]string
 }
 
-// maxShrinking is what the search for a smaller counterexample may take, for each
-// law that fails.
-const maxShrinking = 3 * time.Second
-
 // Check tries the laws on every rule of a policy, until ctx ends.
 func Check(ctx context.Context, s Subject, o Options) []RuleReport {
 	if o.Runs == 0 {
@@ -67,7 +63,6 @@ type run struct {
 	*trial
 	report    RuleReport
 	verdicts  map[Law]*Verdict
-	whys      map[Law][]why // of warnings
 	deadline  time.Time
 	shrinking time.Duration // for one counterexample
 }
@@ -76,8 +71,8 @@ func (s Subject) rule(ctx context.Context, i int, o Options) RuleReport {
 	rule := &s.Policy.Rules[i]
 	r := &run{
 		trial:    &trial{rules: rulesOf(s.Policy), rule: &rule.Rule},
-		verdicts: map[Law]*Verdict{}, whys: map[Law][]why{},
-		deadline: time.Now().Add(o.Time), shrinking: min(maxShrinking, o.Time/3),
+		verdicts: map[Law]*Verdict{},
+		deadline: time.Now().Add(o.Time), shrinking: o.Time / 3,
 	}
 	if s.Fresh != nil {
 		r.fresh = rulesOf(s.Fresh)
@@ -179,11 +174,11 @@ func (r *run) judge(ctx context.Context, v *Verdict, q Question, b *breach) {
 	v.Status = b.status
 	if b.status == Failed || first {
 		began := time.Now()
-		limit := r.shrinking
+		limit, steps := r.shrinking, maxSteps
 		if b.status == Warning {
-			limit /= 3
+			limit, steps = limit/4, steps/4
 		}
-		small, shrunk := r.shrink(ctx, v.Law, q, b, began.Add(limit))
+		small, shrunk := r.shrink(ctx, v.Law, q, b, began.Add(limit), steps)
 		r.deadline = r.deadline.Add(time.Since(began))
 		v.Example = example(small, shrunk, !small.equal(q))
 	}
@@ -191,37 +186,22 @@ func (r *run) judge(ctx context.Context, v *Verdict, q Question, b *breach) {
 		return
 	}
 	for _, reason := range b.why {
-		r.excused(v, reason)
+		excused(v, reason)
 	}
 }
 
 // excused adds a reason to a verdict's, or its places to those of the same
 // reason.
-func (r *run) excused(v *Verdict, reason why) {
-	all := r.whys[v.Law]
-	i := slices.IndexFunc(all, func(known why) bool { return known.words == reason.words })
+func excused(v *Verdict, reason Explanation) {
+	i := slices.IndexFunc(v.Because, func(known Explanation) bool { return known.Text == reason.Text })
 	if i < 0 {
-		i, all = len(all), append(all, why{words: reason.words})
+		i, v.Because = len(v.Because), append(v.Because, Explanation{Text: reason.Text})
 	}
-	for _, place := range reason.where {
-		if !slices.Contains(all[i].where, place) {
-			all[i].where = append(all[i].where, place)
+	for _, place := range reason.Where {
+		if !slices.Contains(v.Because[i].Where, place) {
+			v.Because[i].Where = append(v.Because[i].Where, place)
 		}
 	}
-	r.whys[v.Law] = all
-}
-
-// explained are a verdict's reasons in words.
-func explained(all []why) []string {
-	var words []string
-	for _, reason := range all {
-		if len(reason.where) == 0 {
-			words = append(words, reason.words)
-			continue
-		}
-		words = append(words, list(reason.where, "the document")+": "+reason.words)
-	}
-	return words
 }
 
 func example(q Question, b *breach, shrunk bool) *Counterexample {
@@ -263,10 +243,10 @@ func (r *run) end(m *maker) RuleReport {
 	for _, law := range All() {
 		v := *r.verdicts[law]
 		switch {
-		case v.Status == Warning:
-			v.Words = explained(r.whys[law])
+		case v.Status == Failed:
+			v.Because = nil
 		case v.Status == Untested && r.verdicts[Deterministic].Status == Failed:
-			v.Words = []string{"an answer that chance decides breaks any law"}
+			v.Because = []Explanation{{Text: "an answer that chance decides breaks any law"}}
 		}
 		rep.Laws = append(rep.Laws, v)
 	}

@@ -42,7 +42,7 @@ func (t *trial) savedAgain(ctx context.Context, q Question) *breach {
 		at.put(child(leaf.Path, q.Leaves[i], 255, "again"))
 		how := fmt.Sprintf("(A·B)·%s, %s saved again as it was", letters(i), letters(i))
 		worst = worse(worst, t.compare(q, merged, t.settle(ctx, at, how), func(where []string) string {
-			return fmt.Sprintf("A phone that saves what it had, unchanged, changes the merge: %s is counted, added or taken back once more each time.", list(where, "it"))
+			return fmt.Sprintf("A phone that saves what it had, unchanged, changes the merge: each such save moves %s once more.", list(where, "it"))
 		}))
 	}
 	return worst
@@ -62,8 +62,11 @@ func (t *trial) metAgain(ctx context.Context, q Question) *breach {
 		met := Question{ID: q.ID, Leaves: []jsondoc.Value{jsondoc.Value(merged.Body), q.Leaves[i]}}
 		how := fmt.Sprintf("(A·B)·%s, the merge written by a hand that left no mark", letters(i))
 		worst = worse(worst, t.compare(q, merged, t.settle(ctx, plant(met, upward(2)).site(t.rules, q.ID, 0, 1), how), func(where []string) string {
-			return fmt.Sprintf("Without a base, what is already in the merge is merged into it once more: %s grows or moves each time that old copies meet new ones.", list(where, "it"))
+			return fmt.Sprintf("Without a base, what is in the merge already is merged into it once more: %s moves each time that an old copy meets a new one.", list(where, "it"))
 		}))
+	}
+	if worst != nil {
+		worst.asked = &q
 	}
 	return worst
 }

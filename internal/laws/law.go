@@ -24,7 +24,7 @@ type breach struct {
 	status  Status // Failed or Warning
 	answers []Answer
 	differs []string
-	why     []why // of a warning
+	why     []Explanation // of a warning
 	means   string
 	asked   *Question // what was really asked, where fields were added to the question
 }
@@ -81,7 +81,7 @@ func (t *trial) compare(q Question, a, b Answer, means func(where []string) stri
 		return nil
 	case !a.answers() || !b.answers():
 		return &breach{status: Warning, answers: []Answer{a, b},
-			why:   []why{{words: fmt.Sprintf("one way goes to review (%s), another does not: never a wrong value, but who meets whom first decides whether a person is asked", reviewOf(a, b))}},
+			why:   []Explanation{{Text: fmt.Sprintf("one way goes to review (%s), another does not: never a wrong value, but who meets whom first decides whether a person is asked", reviewOf(a, b))}},
 			means: "Nothing is merged wrongly. Whether a person is asked depends on which edits meet first."}
 	case a.Outcome != b.Outcome:
 		return &breach{status: Failed, answers: []Answer{a, b}, means: means(nil)}
@@ -98,7 +98,7 @@ func (t *trial) compare(q Question, a, b Answer, means func(where []string) stri
 		if words == "" {
 			broken.status = Failed
 		}
-		broken.why = append(broken.why, why{[]string{at}, words})
+		broken.why = append(broken.why, Explanation{[]string{at}, words})
 	}
 	broken.means = means(broken.differs)
 	return broken

@@ -112,8 +112,14 @@ type Verdict struct {
 	Status  Status          `json:"status"`
 	Tried   int             `json:"tried"`             // questions
 	Broken  int             `json:"broken,omitempty"`  // of them, for a warning
-	Words   []string        `json:"words,omitempty"`   // why a warning is none but a warning
+	Because []Explanation   `json:"because,omitempty"` // why a warning is no more than a warning
 	Example *Counterexample `json:"example,omitempty"` // of a failure or a warning
+}
+
+// Explanation says why a law need not hold, and where it does not.
+type Explanation struct {
+	Where []string `json:"where,omitempty"` // places in documents; none: it is about the whole
+	Text  string   `json:"text"`
 }
 
 // RuleReport is what was found out about one rule.

@@ -56,7 +56,7 @@ func (t *trial) lost(ctx context.Context, q Question) *breach {
 		means: fmt.Sprintf("%s: changed by one side alone, nobody disputes it, and yet the merge does not have the change: that person's work is gone.", list(oneSided, "it"))}
 	if t.rule.Resolver != nil {
 		broken.status = Warning
-		broken.why = []why{{oneSided, "the resolver leaves out a change that one side alone made. It may have its reasons: see that it does"}}
+		broken.why = []Explanation{{oneSided, "the resolver leaves out a change that one side alone made. It may have its reasons: see that it does"}}
 	}
 	return broken
 }

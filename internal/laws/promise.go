@@ -126,7 +126,7 @@ type difference struct {
 
 // differences lists where two bodies differ, each with the strategy that speaks
 // of the place. The order of members does not count; nor that of elements under
-// by_key and append, which is the winner's.
+// by_key, append and union, which is the winner's, or the writer's.
 func differences(rule *merge.Rule, path merge.Path, a, b jsondoc.Value) []difference {
 	if jsondoc.Equal(a, b) {
 		return nil
@@ -147,6 +147,8 @@ func differences(rule *merge.Rule, path merge.Path, a, b jsondoc.Value) []differ
 			return nil
 		}
 		strategy.Kind = merge.Sum // entries lost or doubled: no matter of order
+	case strategy.Kind == merge.Union && sameSet(a, b):
+		return nil
 	}
 	return []difference{{path, strategy}}
 }
@@ -189,6 +191,17 @@ func byKey(array jsondoc.Value, key string) jsondoc.Value {
 	return jsondoc.Object(members)
 }
 
+// sameSet reports whether two arrays hold the same elements, however often.
+func sameSet(a, b jsondoc.Value) bool {
+	within := func(some, all jsondoc.Value) bool {
+		elements := all.Elements()
+		return !slices.ContainsFunc(some.Elements(), func(e jsondoc.Value) bool {
+			return !slices.ContainsFunc(elements, func(other jsondoc.Value) bool { return jsondoc.Equal(e, other) })
+		})
+	}
+	return a.Kind() == '[' && b.Kind() == '[' && within(a, b) && within(b, a)
+}
+
 func sameEntries(a, b jsondoc.Value) bool {
 	sorted := func(v jsondoc.Value) []jsondoc.Value {
 		elements := v.Elements()
@@ -196,12 +209,6 @@ func sameEntries(a, b jsondoc.Value) bool {
 		return elements
 	}
 	return slices.EqualFunc(sorted(a), sorted(b), jsondoc.Equal)
-}
-
-// why is the reason that a law does not hold and need not, and where.
-type why struct {
-	where []string
-	words string
 }
 
 // excuse says why values at a difference may depend on what was merged first;
@@ -215,7 +222,7 @@ func excuse(rule *merge.Rule, q Question, d difference) string {
 	case d.strategy.Kind == merge.Union && removed(rule, q, d.path):
 		return "union: an element was taken out. That stands only where nobody else changes the set before all have heard of it: who met whom first decides whether it comes back. " +
 			"Sets that only grow have no such doubt"
-	case d.strategy.Kind == merge.Latest && len(d.strategy.Beside) > 0 && unclocked(q, d):
+	case d.strategy.Kind == merge.Latest && holdingOf(rule, d.strategy) == always && unclocked(q, d):
 		return fmt.Sprintf("latest by %s: one value was written at two readings of the clock, or edited without it. Given a base, a value that equals it counts as not edited, whatever its clock says: "+
 			"let each edit of the value count its clock up, and nothing else", d.strategy.Beside)
 	case holdingOf(rule, d.strategy) != byTiming:
@@ -232,9 +239,6 @@ func excuse(rule *merge.Rule, q Question, d difference) string {
 // unclocked reports whether the clock beside a value does not tell its versions
 // apart: one value with two readings, or two values with one.
 func unclocked(q Question, d difference) bool {
-	if q.Base == nil {
-		return false
-	}
 	values, clocks := at(q, d.path), at(q, d.strategy.Beside)
 	for i := range values {
 		for j := range i {

@@ -10,34 +10,64 @@ import (
 	"github.com/couchmend/couchmend/internal/merge"
 )
 
+// maxSteps bounds how many smaller questions are tried for one counterexample.
+const maxSteps = 2000
+
 // shrink returns the smallest question that still breaks a law as gravely as q
-// does, as far as can be found until the deadline: fewer leaves, fewer fields,
-// plainer values. A law that is broken by chance may hold for the smaller
-// question when it is asked once more: then the larger one stays.
-func (t *trial) shrink(ctx context.Context, law Law, q Question, b *breach, deadline time.Time) (Question, *breach) {
-	smaller := true
-	for smaller && ctx.Err() == nil {
+// does, as far as can be found in so many steps and until the deadline: fewer
+// leaves, fewer fields, plainer values. A law that is broken by chance may hold
+// for the smaller question when it is asked once more: then the larger one stays.
+func (t *trial) shrink(ctx context.Context, law Law, q Question, b *breach, deadline time.Time, steps int) (Question, *breach) {
+	for smaller := true; smaller; {
 		smaller = false
 		for candidate := range candidates(q) {
-			if time.Now().After(deadline) || ctx.Err() != nil {
-				return q, b
-			}
-			if candidate.edits() < min(len(candidate.Leaves), q.edits()) || !t.admits(candidate) {
+			if !t.admits(candidate) {
 				continue
 			}
-			if again := t.try(ctx, law, candidate); again != nil && again.status == b.status && sameKind(b, again) {
+			if steps--; steps < 0 || time.Now().After(deadline) || ctx.Err() != nil {
+				return q, b
+			}
+			if again := t.try(ctx, law, candidate); b.sameKind(again) {
 				q, b, smaller = candidate, again, true
 				break
 			}
 		}
 	}
+	for _, place := range b.differs {
+		candidate := spread(q, merge.ParsePath(place))
+		if candidate.equal(q) || !t.admits(candidate) {
+			continue
+		}
+		if again := t.try(ctx, law, candidate); b.sameKind(again) {
+			return candidate, again
+		}
+	}
 	return q, b
 }
 
-// sameKind keeps a counterexample from shrinking to one of another kind: a wrong
-// value to a lost document, a user's field to one that was put in to try.
-func sameKind(a, b *breach) bool {
-	return len(a.differs) == 0 == (len(b.differs) == 0) && len(a.answers) == len(b.answers) && a.asked == nil == (b.asked == nil)
+// spread is a question whose documents all have another value at a path, the
+// plainest that there are.
+func spread(q Question, path merge.Path) Question {
+	values := at(q, path)
+	for i, v := range values {
+		switch v.Kind() {
+		case '0':
+			values[i] = jsondoc.Value("0123456789"[i%10:][:1])
+		case '"':
+			values[i] = jsondoc.String("abcdefghij"[i%10:][:1])
+		default:
+			return q
+		}
+	}
+	return withAt(q, path, values)
+}
+
+// sameKind keeps a counterexample from shrinking to none, or to one of another
+// kind: a wrong value to a lost document, a user's field to one that was put in
+// to try.
+func (b *breach) sameKind(again *breach) bool {
+	return again != nil && again.status == b.status && len(again.answers) == len(b.answers) &&
+		len(again.differs) == 0 == (len(b.differs) == 0) && again.asked == nil == (b.asked == nil)
 }
 
 // candidates are questions smaller than q, the smallest steps last.
@@ -60,18 +90,6 @@ func candidates(q Question) func(yield func(Question) bool) {
 			}
 		}
 	}
-}
-
-// edits counts leaves that differ from the base and from each other: edits that
-// merge wrongly say more than copies that do.
-func (q Question) edits() int {
-	seen := map[string]bool{string(q.Base): true}
-	for _, leaf := range q.Leaves {
-		seen[string(jsondoc.Canonical(leaf))] = true
-	}
-	delete(seen, string(jsondoc.Canonical(q.Base)))
-	delete(seen, string(q.Base))
-	return len(seen)
 }
 
 func (q Question) equal(other Question) bool {

@@ -28,7 +28,7 @@ func TestNoProcessSurvivesAKilledCouchmend(t *testing.T) {
 		_, _ = ask(t, r, "1", "2")
 		return
 	}
-	dir := folder(t, map[string]string{"resolve.sh": "echo $$ >> pids; while :; do :; done"})
+	dir := folder(t, map[string]string{"resolve.sh": "echo $$ >> pids; exec sleep 60"})
 	couchmend := exec.Command(os.Args[0], "-test.run=^TestNoProcessSurvivesAKilledCouchmend$")
 	couchmend.Env = append(os.Environ(), asksIn+"="+dir)
 	if err := couchmend.Start(); err != nil {

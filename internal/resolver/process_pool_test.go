@@ -132,7 +132,7 @@ func TestAChildThatLeftTheGroupHoldsNothingUp(t *testing.T) {
 
 func TestChildrenOfAProcessThatEndedAreKilled(t *testing.T) {
 	var dir string
-	r := shell(t, "sleep 1000 & echo $! >> pids; exit 3", func(o *ProcessOptions) { dir = o.Dir })
+	r := shell(t, "sleep 60 & echo $! >> pids; exit 3", func(o *ProcessOptions) { dir = o.Dir })
 	_, err := ask(t, r, "1", "2")
 	wantFailure(t, err, couchmend.ReasonResolverCrashed, "exit status 3")
 	wantGone(t, pidsIn(t, filepath.Join(dir, "pids"), 2))

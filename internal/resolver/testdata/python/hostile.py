@@ -43,7 +43,7 @@ def fork(doc):
 
 
 def spawn(doc):
-    child = subprocess.Popen(["sleep", "1000"])
+    child = subprocess.Popen(["sleep", "60"])
     with open(doc["pids"], "a") as pids:
         pids.write("%d\n%d\n" % (os.getpid(), child.pid))
     loop(doc)

@@ -2,7 +2,9 @@ package cases_test
 
 import (
 	"context"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/couchmend/couchmend/internal/cases"
@@ -36,12 +38,18 @@ func TestEveryCaseOfTheExamplesPasses(t *testing.T) {
 	}
 	for _, name := range files {
 		policyFile := policyOf(t, name)
-		t.Run(filepath.Base(name), func(t *testing.T) {
+		t.Run(strings.TrimPrefix(name, "../../examples/"), func(t *testing.T) {
+			if _, err := exec.LookPath("node"); err != nil && strings.HasSuffix(name, ".node.cases.yaml") {
+				t.Skip("there is no node on PATH, and these cases' resolvers are in JavaScript")
+			}
 			all, err := cases.Load(policyFile, load(t, policyFile))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for i := range all {
+				if all[i].File != name {
+					continue
+				}
 				if r := all[i].Run(context.Background()); !r.Passed() {
 					t.Error("\n" + r.String())
 				}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"errors"
-	"io"
+	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/cases"
 	"github.com/couchmend/couchmend/internal/merge"
+	"github.com/couchmend/couchmend/internal/policy"
 	"github.com/couchmend/couchmend/mend"
 )
 
@@ -21,19 +24,17 @@ func (p *policyTestCmd) record(a *app) error {
 		return err
 	}
 	defer done()
-	var text []byte
-	err = p.visit(a, func(c *mend.Couchmend) (err error) {
-		text, err = p.recorded(a, c, document{DB: p.Args[0], ID: p.Args[1]})
-		return err
+	return p.visit(a, func(c *mend.Couchmend) error {
+		text, err := p.recorded(a, c, document{DB: p.Args[0], ID: p.Args[1]})
+		if err != nil {
+			return err
+		}
+		if p.Into == "" {
+			a.printf("%s%s", cases.Head, text)
+			return nil
+		}
+		return appendCase(p.Into, text, c.Policy)
 	})
-	if err != nil {
-		return err
-	}
-	if p.Into == "" {
-		a.printf("%s%s", cases.Head, text)
-		return nil
-	}
-	return appendCase(p.Into, text)
 }
 
 // recorded is the case of one document.
@@ -57,25 +58,27 @@ func (p *policyTestCmd) recorded(a *app, c *mend.Couchmend, d document) ([]byte,
 }
 
 // appendCase adds a case to the end of a file, which it begins where there is
-// none.
-func appendCase(name string, text []byte) (err error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
-	if err != nil {
+// none. A file that would no longer be one of cases stays as it is.
+func appendCase(name string, text []byte, f *policy.File) error {
+	before, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	before, err := io.ReadAll(io.LimitReader(f, cases.MaxText+1))
-	if err != nil {
-		return err
-	}
+	gap := "\n"
 	switch {
 	case len(before) == 0:
-		text = append([]byte(cases.Head), text...)
+		gap = cases.Head
 	case before[len(before)-1] != '\n':
-		text = append([]byte("\n\n"), text...)
-	default:
-		text = append([]byte("\n"), text...)
+		gap = "\n\n"
 	}
-	_, err = f.Write(text)
-	return err
+	text = slices.Concat([]byte(gap), text)
+	if _, err := cases.Parse(name, slices.Concat(before, text), f); err != nil {
+		return fmt.Errorf("the case cannot stand at the end of %s, which was left as it is: %w", name, err)
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	return errors.Join(err, file.Close())
 }

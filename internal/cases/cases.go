@@ -46,18 +46,16 @@ type Case struct {
 type Want struct {
 	// Outcome is one of the outcomes. Merge stands for Keep too: what a reader
 	// of the document sees decides.
-	Outcome couchmend.Outcome
-	Body    jsondoc.Value // of a Merge
-	Exact   bool          // Body's key order counts
-	// Attachments are those of the Merge. Where nil Content is set, names alone
-	// are compared.
-	Attachments []couchmend.Attachment
-	NamesOnly   bool             // of the attachments no more than the names is known
-	Reason      couchmend.Reason // of a Review
-	Says        []string         // words that stand in the evidence of a Review
-	Violations  []string         // JSON pointers of all violations, in order
-	Rule        string           // the rule that applies, without its policy's name; "": any
-	Fields      []Field          // origins that are named, of all that there are
+	Outcome     couchmend.Outcome
+	Body        jsondoc.Value          // of a Merge
+	Exact       bool                   // Body's key order counts
+	Attachments []couchmend.Attachment // of the Merge
+	NamesOnly   bool                   // of the attachments no more than the names is said
+	Reason      couchmend.Reason       // of a Review
+	Says        []string               // words that stand in the evidence of a Review
+	Violations  []string               // JSON pointers of all violations, in order
+	Rule        string                 // the rule that applies, without its policy's name; "": any
+	Fields      []Field                // origins that are named, of all that there are
 }
 
 // Field is why a field has the value that it has: its origin's words, or the

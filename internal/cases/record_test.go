@@ -211,6 +211,33 @@ policies:
 	}
 }
 
+func TestWhatASchemaListsStays(t *testing.T) {
+	dir := t.TempDir()
+	schema := `{"properties": {"sex": {"enum": ["male", "female"]}, "version": {"const": 12}}}`
+	if err := os.WriteFile(dir+"/person.json", []byte(schema), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := policy.Parse("p.yaml", []byte("databases: [db]\npolicies: {default: {rules: [{name: all, schema: person.json}]}}\n"), dir, policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	conflict := again(t, f, []byte(`
+- name: x
+  base: {sex: female, version: 12, age: 30, name: Ann}
+  leaves: [{sex: male, version: 12, age: 30, name: Ann}, {sex: female, version: 12, age: 31, name: Ann}]
+  merge: {sex: male, version: 12, age: 31, name: Ann}
+`)).Conflict
+	text, err := cases.Record(context.Background(), f, f.For("db"), conflict, decided(f.For("db"), conflict), cases.Recording{Redact: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := jsondoc.Value(again(t, f, text).Decision.Merge.Body)
+	if string(body.Get("sex")) != `"male"` || string(body.Get("version")) != "12" || string(body.Get("age")) == "31" || body.Get("name").Text() == "Ann" {
+		t.Errorf("%s", body)
+	}
+}
+
 // TestALongSharedHistoryIsNotRecorded: each path of a document that was edited
 // a thousand times has a thousand ids.
 func TestALongSharedHistoryIsNotRecorded(t *testing.T) {

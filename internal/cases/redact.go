@@ -10,6 +10,7 @@ import (
 	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/merge"
 	"github.com/couchmend/couchmend/internal/policy"
+	"github.com/couchmend/couchmend/internal/schema"
 )
 
 // veil replaces what a conflict's documents say and keeps what a policy can
@@ -17,7 +18,8 @@ import (
 // integer or not, empty or not, lines. Names of fields stay, and so do true,
 // false, null, 0 and "". It is a pure function of the conflict and the policy.
 type veil struct {
-	constants map[string]bool // texts of the policy's selectors: they stay
+	policy    *policy.Policy
+	constants map[string]bool // texts that the policy's selectors and schemas name: they stay
 	prefixes  []string        // that a selector looks for: they stay, and what follows does not
 	kept      []merge.Path    // fields that stay, with all below them
 	compared  []merge.Path    // fields that selectors look at: their numbers stay
@@ -29,9 +31,17 @@ type veil struct {
 
 // newVeil makes the veil for one conflict.
 func newVeil(c couchmend.Conflict, p *policy.Policy, keep []merge.Path) *veil {
-	v := &veil{constants: map[string]bool{}, kept: keep, digests: map[string]string{}}
+	v := &veil{policy: p, constants: map[string]bool{}, kept: keep, digests: map[string]string{}}
 	for _, rule := range p.Rules {
 		v.look(jsondoc.MustParse(rule.When.String()), nil)
+	}
+	all := revisionsOf(c)
+	for _, r := range all {
+		v.each(nil, jsondoc.Value(r.Body), func(at merge.Path, value jsondoc.Value) {
+			if v.listed(at, value) {
+				v.constants[value.Text()] = true
+			}
+		})
 	}
 	var texts []string
 	gather := func(text string) {
@@ -41,9 +51,8 @@ func newVeil(c couchmend.Conflict, p *policy.Policy, keep []merge.Path) *veil {
 		}
 	}
 	gather(c.ID)
-	all := revisionsOf(c)
 	for _, r := range all {
-		v.each(nil, jsondoc.Value(r.Body), gather)
+		v.each(nil, jsondoc.Value(r.Body), func(_ merge.Path, value jsondoc.Value) { gather(value.Text()) })
 		for _, a := range r.Attachments {
 			stem, _ := cutExt(a.Name)
 			gather(stem)
@@ -114,8 +123,8 @@ func within(at merge.Path, fields []merge.Path) bool {
 	return slices.ContainsFunc(fields, func(f merge.Path) bool { return len(at) >= len(f) && slices.Equal(at[:len(f)], f) })
 }
 
-// each calls f with every text of a value that does not stay.
-func (v *veil) each(at merge.Path, value jsondoc.Value, f func(string)) {
+// each calls f with every text of a value that may not stay, and its place.
+func (v *veil) each(at merge.Path, value jsondoc.Value, f func(at merge.Path, value jsondoc.Value)) {
 	if within(at, v.kept) {
 		return
 	}
@@ -129,8 +138,22 @@ func (v *veil) each(at merge.Path, value jsondoc.Value, f func(string)) {
 			v.each(at, e, f)
 		}
 	case '"':
-		f(value.Text())
+		f(at, value)
 	}
+}
+
+// listed reports whether some rule's schema lists a value as one of those that
+// may stand at a place.
+func (v *veil) listed(at merge.Path, value jsondoc.Value) bool {
+	is := func(other jsondoc.Value) bool { return jsondoc.Equal(other, value) }
+	for i := range v.policy.Rules {
+		for _, s := range []*schema.Schema{v.policy.Rules[i].LeafSchema, v.policy.Rules[i].MergedSchema} {
+			if s != nil && slices.ContainsFunc(s.ValuesAt(at...), is) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // value is a value with others in its place.
@@ -154,7 +177,7 @@ func (v *veil) value(at merge.Path, value jsondoc.Value) jsondoc.Value {
 	case '"':
 		return jsondoc.String(v.text(value.Text()))
 	case '0':
-		if !within(at, v.compared) {
+		if !within(at, v.compared) && !v.listed(at, value) {
 			return v.numbers.of(value)
 		}
 	}

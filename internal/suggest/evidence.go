@@ -40,6 +40,7 @@ type scale struct {
 	whole      int // changes from an integer to an integer
 	small      int // of these by at most smallStep
 	edits      int // of these by the number of revisions since the base
+	begun      int // values that were not there before: integers from 1 to smallStep
 	moments    int // values that are a moment
 	dates      int // values that are a date without a time
 	layout     layout
@@ -183,6 +184,9 @@ func (e *evidence) change(base, v jsondoc.Value, edits int) {
 		e.list.change(base, v)
 	case number, text:
 		e.scale.change(base, v, edits)
+		if base == nil {
+			e.scale.begin(v)
+		}
 	}
 }
 
@@ -213,6 +217,16 @@ func (e *evidence) wordHash(hash uint64) {
 	if len(e.words) <= maxWords {
 		e.words[hash] = struct{}{}
 	}
+}
+
+// oneType reports whether all values seen, but absent ones, are of one JSON
+// type.
+func (e *evidence) oneType() bool {
+	n := 0
+	for kind := null; kind < kindsOfValue; kind++ {
+		n += min(e.kinds[kind], 1)
+	}
+	return n == 1
 }
 
 // few reports whether all strings seen are among few words.
@@ -331,7 +345,16 @@ func (s *scale) change(base, v jsondoc.Value, edits int) {
 	}
 }
 
+// begin counts a number that was not there before: a counter may begin so.
+func (s *scale) begin(v jsondoc.Value) {
+	n, ok := jsondoc.Number(v)
+	if ok && !jsondoc.IsFloat(v) && n.Sign() > 0 && n.Cmp(big.NewRat(smallStep, 1)) <= 0 {
+		s.begun++
+	}
+}
+
 func (s *scale) add(o scale) {
+	s.begun += o.begun
 	s.rose += o.rose
 	s.fell += o.fell
 	s.whole += o.whole

@@ -150,15 +150,13 @@ func (e *evidence) ofList() opinion {
 			strategy: merge.Strategy{Kind: merge.Append},
 			why:      fmt.Sprintf("A log: in %s something was added at the end, and nothing else. append is exact given the base, and never used without one.", of(l.prefix, l.changes, "change")),
 		}
-	case nearly(l.unique, full) && nearly(l.objects+l.scalars, full):
-		o := opinion{
-			strategy: merge.Strategy{Kind: merge.Union}, refuted: shrinks,
-			why: fmt.Sprintf("A set: %s, and no element stands twice. union sorts them.", grown),
+	case nearly(l.unique, full) && shrinks:
+		return opinion{why: fmt.Sprintf("An array whose elements change or are taken out: %s, and no member of them is a key.", grown)}
+	case nearly(l.unique, full):
+		return opinion{
+			strategy: merge.Strategy{Kind: merge.Union},
+			why:      fmt.Sprintf("A set: %s, and no element stands twice. union sorts them.", grown),
 		}
-		if shrinks {
-			o.why = fmt.Sprintf("An array whose elements change or are taken out: %s, and no member of them is a key.", grown)
-		}
-		return o
 	}
 	return opinion{why: fmt.Sprintf("An array that is neither a set nor a log: %s.", grown)}
 }
@@ -169,6 +167,9 @@ func (e *evidence) ofScale(name string) opinion {
 	values := e.kinds[number] + e.kinds[text]
 	moments := nearly(s.moments+s.dates, values)
 	numbers := nearly(e.kinds[number], values)
+	if e.added > 0 && s.begun == e.added && namesCounter(name) { // counted up from nothing
+		s.rose, s.whole, s.small = s.rose+s.begun, s.whole+s.begun, s.small+s.begun
+	}
 	compared := s.rose + s.fell
 	rises, falls := nearly(s.rose, compared), nearly(s.fell, compared)
 	way := fmt.Sprintf("of %s %s rose", plural(compared, "change"), count(s.rose))
@@ -183,7 +184,7 @@ func (e *evidence) ofScale(name string) opinion {
 		return opinion{strategy: merge.Strategy{Kind: merge.Max}, why: fmt.Sprintf("A number that only rises (%s), and whose name says that the greatest counts.", way)}
 	case falls && namesLow(name):
 		return opinion{strategy: merge.Strategy{Kind: merge.Min}, why: fmt.Sprintf("A number that only falls (of %s %s), and whose name says that the least counts.", plural(compared, "change"), count(s.fell))}
-	case nearly(s.whole, compared) && nearly(s.small, compared) && (rises || namesCounter(name)):
+	case nearly(s.whole, compared) && nearly(s.small, compared) && (rises || namesStock(name)):
 		return e.ofCounter(name, way)
 	case rises:
 		return opinion{why: fmt.Sprintf("A number that only rises (%s): a counter (sum), or the greatest counts (max)?", way), maybe: []merge.Strategy{{Kind: merge.Sum}, {Kind: merge.Max}}}
@@ -195,15 +196,15 @@ func (e *evidence) ofScale(name string) opinion {
 
 func (e *evidence) ofCounter(name, way string) opinion {
 	sum := merge.Strategy{Kind: merge.Sum}
-	if !namesCounter(name) {
+	if !namesCounter(name) && !namesStock(name) {
 		return opinion{
 			why:   fmt.Sprintf("A whole number that only rises, in small steps (%s): a counter, whose steps add up (sum), or a level, of which the greatest counts (max)? Its name does not say.", way),
 			maybe: []merge.Strategy{sum, {Kind: merge.Max}},
 		}
 	}
 	why := fmt.Sprintf("A counter: %s by a whole number, each step at most %d.", way, smallStep)
-	if e.scale.fell > 0 {
-		why = fmt.Sprintf("A counter by its name, that goes down too: %s; each step is a whole number of at most %d.", way, smallStep)
+	if namesStock(name) {
+		why = fmt.Sprintf("A counter by its name, that may go down: %s; nearly each step is a whole number of at most %d.", way, smallStep)
 	}
 	if e.alike > 0 {
 		why += fmt.Sprintf(" In %s both sides made the same step: without sum it would count once.", plural(e.alike, "conflict"))

@@ -150,7 +150,7 @@ func plainName(name string) string {
 func (n *census) best() string {
 	for _, known := range kindNames {
 		for _, name := range slices.Sorted(maps.Keys(n.members)) {
-			if plainName(name) == known && n.members[name].tell(n.documents/2) {
+			if plainName(name) == known && n.members[name].tell(n.documents/2, mostly) {
 				return name
 			}
 		}
@@ -158,11 +158,11 @@ func (n *census) best() string {
 	most := n.documents - n.documents/20
 	for _, name := range slices.Sorted(maps.Keys(n.members)) {
 		plain := plainName(name)
-		if (strings.Contains(plain, "type") || strings.Contains(plain, "kind")) && n.members[name].tell(most) {
+		if (strings.Contains(plain, "type") || strings.Contains(plain, "kind")) && n.members[name].tell(most, nearly) {
 			return name
 		}
 	}
-	if n.prefixes.tell(most) {
+	if n.prefixes.tell(most, nearly) {
 		return idPrefix
 	}
 	return ""
@@ -189,9 +189,10 @@ func (n *census) check(by string) error {
 }
 
 // tell reports whether values tell kinds apart: at least so many documents have
-// one, their leaves agree in it, and it is no name of each document's own.
-func (v *values) tell(least int) bool {
-	return !v.many && v.steady >= max(least, 1) && nearly(v.steady, v.steady+v.unsteady) && len(v.counts) <= 1+v.steady/3
+// one, their leaves agree in it as often as enough wants, and it is no name of
+// each document's own.
+func (v *values) tell(least int, enough func(n, of int) bool) bool {
+	return !v.many && v.steady >= max(least, 1) && enough(v.steady, v.steady+v.unsteady) && len(v.counts) <= max(10, v.steady/3)
 }
 
 // kinder says of what kind a document is.
@@ -226,10 +227,14 @@ func (n *census) kinder(by string, subs []string) *kinder {
 	return k
 }
 
+// subkind is what divides a kind: a member and its value; the zero subkind is
+// documents without one.
+type subkind struct{ field, value string }
+
 // of returns a document's kind, and within it the member and value of its
 // subkind, empty where it has none. ok is false where it is of no known kind,
 // or its leaves are of several.
-func (k *kinder) of(c couchmend.Conflict) (kind string, sub Condition, ok bool) {
+func (k *kinder) of(c couchmend.Conflict) (kind string, sub subkind, ok bool) {
 	if len(c.Leaves) == 0 {
 		return "", sub, false
 	}
@@ -248,7 +253,7 @@ func (k *kinder) of(c couchmend.Conflict) (kind string, sub Condition, ok bool) 
 		text, steady := kindText(c, name)
 		if text != "" && len(text) <= maxKindText {
 			if steady {
-				sub = Condition{name, text}
+				sub = subkind{name, text}
 			}
 			break
 		}
@@ -261,8 +266,11 @@ func (k *kinder) condition(kind string) []Condition {
 	if k.by == "" {
 		return nil
 	}
-	return []Condition{{k.by, kind}}
+	return []Condition{{Field: k.by, Value: kind}}
 }
+
+// mostly reports whether n is most of so many: 9 of 10.
+func mostly(n, of int) bool { return of > 0 && of-n <= of/10 }
 
 // nearly reports whether n is nearly all of so many: 99 of 100.
 func nearly(n, of int) bool { return of > 0 && of-n <= of/100 }

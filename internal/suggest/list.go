@@ -3,6 +3,7 @@ package suggest
 import (
 	"bytes"
 	"cmp"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -224,6 +225,7 @@ func byKey(name string, v jsondoc.Value) map[string]jsondoc.Value {
 type vector struct {
 	sides   int // sides on which all of its members are counters
 	rose    int // of these, where one rose since the base and none fell
+	edits   int // of these, where they rose by as much as there were edits
 	pairs   int // pairs of leaves
 	ahead   int // of these, where one has all that the other has, and more
 	against int // of these, where the other has changes that the one lacks
@@ -232,6 +234,7 @@ type vector struct {
 func (v *vector) add(o vector) {
 	v.sides += o.sides
 	v.rose += o.rose
+	v.edits += o.edits
 	v.pairs += o.pairs
 	v.ahead += o.ahead
 	v.against += o.against
@@ -255,6 +258,19 @@ func counters(v jsondoc.Value) map[string]jsondoc.Value {
 		all[m.Name] = m.Value
 	}
 	return all
+}
+
+// risen is by how much counters rose since a base, all together.
+func risen(was, is map[string]jsondoc.Value) *big.Rat {
+	total := new(big.Rat)
+	for name, v := range is {
+		n, _ := jsondoc.Number(v)
+		if before, ok := jsondoc.Number(was[name]); ok {
+			n = new(big.Rat).Sub(n, before)
+		}
+		total.Add(total, n)
+	}
+	return total
 }
 
 // ahead reports whether counters a have all that b has, and more of one.

@@ -175,6 +175,12 @@ func choicesOf(r proposed, rule merge.Rule) []*choice {
 			"the edit beside a deletion is in the journal alone", func(to *merge.Rule) {
 				to.SoftDelete = &merge.SoftDelete{Field: to.SoftDelete.Field, Wins: merge.SoftDeleteStands}
 			})
+		add("leave soft_delete out", "the document stays deleted, with the edit in it: such documents merge field by field", func(to *merge.Rule) { to.SoftDelete = nil })
+	}
+	if r.doubted != nil && r.Clock == nil {
+		add(fmt.Sprintf("clock: { vector: %s }", pathText(r.doubted)), "changes that the leaf ahead lacks are lost to readers", func(to *merge.Rule) {
+			to.Clock = merge.Clock{Kind: merge.Vector, Path: r.doubted}
+		})
 	}
 	if r.files > 0 {
 		add("attachments: keep_both", "two files where one was meant; nothing is lost", func(to *merge.Rule) { to.Attachments = merge.AttachmentsKeepBoth })

@@ -43,8 +43,13 @@ func anyWord(name string, of ...string) bool {
 // namesClock reports whether a number's name says that it orders edits.
 func namesClock(name string) bool {
 	w := strings.Join(words(name), "")
-	return anyWord(name, "seq", "sequence", "version", "revision", "rev", "lamport", "clock", "generation", "edits", "ver", "revno") ||
+	return anyWord(name, "seq", "sequence", "version", "revision", "rev", "lamport", "clock", "generation", "edits", "changes", "revisions", "versions", "ver", "revno") ||
 		strings.Contains(w, "editcount") || strings.Contains(w, "changecount") || strings.Contains(w, "updatecount")
+}
+
+// namesVector reports whether an object's name says that it is a vector clock.
+func namesVector(name string) bool {
+	return namesClock(name) || anyWord(name, "vector", "vclock", "vv", "clocks", "seen")
 }
 
 // namesSequence reports whether a clock's name says that its only writer counts
@@ -66,6 +71,11 @@ func namesCounter(name string) bool {
 	}
 	last := w[len(w)-1]
 	return len(last) > 3 && strings.HasSuffix(last, "s") && !slices.ContainsFunc([]string{"ss", "us", "is", "as", "os"}, func(end string) bool { return strings.HasSuffix(last, end) })
+}
+
+// namesStock reports whether a counter's name says that it goes down, too.
+func namesStock(name string) bool {
+	return anyWord(name, "stock", "balance", "quantity", "qty", "tally", "inventory")
 }
 
 // namesHigh and namesLow report whether a name says that the greatest, or the

@@ -3,6 +3,7 @@ package suggest
 import (
 	"bytes"
 	"maps"
+	"math/big"
 	"slices"
 
 	"github.com/couchmend/couchmend/internal/jsondoc"
@@ -48,6 +49,8 @@ type room struct {
 	left int
 	full bool // a place was left out
 }
+
+func newRoom() *room { return &room{left: maxPlaces} }
 
 func newProfile(r *room) *profile { return &profile{room: r} }
 
@@ -268,16 +271,21 @@ func (w *walk) counters(at *place, base, a, b jsondoc.Value) {
 	if !w.exact {
 		return
 	}
+	at.remember(w.seen, base, a, b, false)
 	for _, side := range []struct {
 		text     jsondoc.Value
 		counters map[string]jsondoc.Value
-	}{{a, x}, {b, y}} {
+		edits    int
+	}{{a, x, w.editsA}, {b, y, w.editsB}} {
 		if jsondoc.Unchanged(base, side.text) {
 			continue
 		}
 		at.vector.sides++
 		if ahead(side.counters, was) {
 			at.vector.rose++
+			if risen(was, side.counters).Cmp(big.NewRat(int64(side.edits), 1)) == 0 {
+				at.vector.edits++
+			}
 		}
 	}
 }

@@ -54,10 +54,11 @@ type Rule struct {
 }
 
 // Condition is what a document must have to fall to a rule: Field is Value, or
-// where Field is "_id", the id begins with Value.
+// one of Or; where Field is "_id", the id begins with Value.
 type Condition struct {
-	Field string `json:"field"`
-	Value string `json:"value"`
+	Field string   `json:"field"`
+	Value string   `json:"value"`
+	Or    []string `json:"or,omitempty"`
 }
 
 // Clock is a field that serves as the document's clock.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/couchmend/couchmend"
@@ -44,7 +45,7 @@ func (w *page) hang(depth int, bullet, text string) {
 			line.Reset()
 		}
 	}
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.Fields(strings.Map(printable, text)) {
 		if line.Len() > 0 && utf8.RuneCountInString(lead+line.String()+" "+word) > room {
 			flush()
 		}
@@ -54,6 +55,14 @@ func (w *page) hang(depth int, bullet, text string) {
 		line.WriteString(word)
 	}
 	flush()
+}
+
+// printable keeps out what YAML does not take, not even in a comment.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) || unicode.IsSpace(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }
 
 // render writes the policy file. Comments are data's shape, counts and ids:
@@ -239,14 +248,17 @@ func (r *Rule) writeChoices(w *page) {
 // counts says in how many conflicts a place differs.
 func (f *Field) counts() string {
 	var parts []string
-	if f.Contested > 0 || f.Alike == 0 && f.Blind == 0 {
-		parts = append(parts, "changed differently on both sides in "+plural(f.Contested, "conflict"))
+	if f.Contested > 0 {
+		parts = append(parts, "both sides changed it in "+plural(f.Contested, "conflict"))
 	}
 	if f.Alike > 0 {
-		parts = append(parts, fmt.Sprintf("alike in %s", count(f.Alike)))
+		parts = append(parts, "both changed it alike in "+count(f.Alike))
 	}
 	if f.Blind > 0 {
-		parts = append(parts, fmt.Sprintf("different without a base in %s", count(f.Blind)))
+		parts = append(parts, fmt.Sprintf("it differs without a base in %s", count(f.Blind)))
+	}
+	if len(parts) == 0 {
+		return ""
 	}
 	text := strings.Join(parts, ", ")
 	return strings.ToUpper(text[:1]) + text[1:] + "."
@@ -266,6 +278,12 @@ func whenText(when []Condition) string {
 		switch {
 		case c.Field == idPrefix:
 			parts[i] = fmt.Sprintf("_id: { $beginsWith: %s }", quoted(c.Value))
+		case len(c.Or) > 0:
+			values := []string{quoted(c.Value)}
+			for _, v := range c.Or {
+				values = append(values, quoted(v))
+			}
+			parts[i] = fmt.Sprintf("%s: { $in: [%s] }", quoted(field.String()), strings.Join(values, ", "))
 		default:
 			parts[i] = fmt.Sprintf("%s: %s", quoted(field.String()), quoted(c.Value))
 		}

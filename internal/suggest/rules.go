@@ -21,6 +21,9 @@ const (
 	// manyMembers is from how many members of an object on their names may be
 	// data.
 	manyMembers = 8
+	// tooManyMembers is from how many members of one type on they are not listed
+	// one by one.
+	tooManyMembers = 24
 	// clockDepth is how deep a document's clock and its mark of deletion are
 	// looked for.
 	clockDepth = 3
@@ -32,6 +35,8 @@ type proposed struct {
 	stands map[string]standing // by pattern, as text
 	files  int                 // conflicts in which attachments differ
 	stamp  merge.Path          // a moment that rises with each edit, if any
+	// doubted may be a vector clock, if it is there.
+	doubted merge.Path
 }
 
 // proposeRule makes a rule of what the conflicts of one kind showed.
@@ -76,7 +81,7 @@ func (v *visit) members(at *place, path merge.Path, plain bool) {
 			}
 		}
 	}
-	if len(path) > 0 && !at.wild && len(names) >= manyMembers && v.alike(at, path) {
+	if len(path) > 0 && !at.wild && v.alike(at, path) {
 		return
 	}
 	for _, name := range names {
@@ -86,20 +91,35 @@ func (v *visit) members(at *place, path merge.Path, plain bool) {
 	}
 }
 
-// alike proposes one strategy for all members of an object whose names seem to
-// be data: none of them shows enough by itself, and together they do.
+// alike takes all members of an object for one place where their names seem to
+// be data: there are many, none shows enough by itself, all hold values of one
+// type, and together they show enough, or are too many to be listed.
 func (v *visit) alike(at *place, path merge.Path) bool {
+	if len(at.members) < manyMembers {
+		return false
+	}
 	for name, sub := range at.members {
 		if _, stands := sub.judge(name); stands == settled || stands == refuted || len(sub.members) > 0 {
 			return false
 		}
 	}
 	all := at.anyMember(&room{})
-	if _, stands := all.judge(anyName); stands != settled {
+	if _, stands := all.judge(nameOf(append(slices.Clone(path), anyName))); stands != settled && (len(at.members) < tooManyMembers || !all.oneType()) {
 		return false
 	}
 	v.place(all, append(slices.Clone(path), anyName), false)
 	return true
+}
+
+// nameOf is the name that says what stands at a path: where it ends in any
+// name, that of the object.
+func nameOf(path merge.Path) string {
+	for _, name := range slices.Backward(path) {
+		if name != anyName {
+			return name
+		}
+	}
+	return ""
 }
 
 // place judges one place and what lies below it.
@@ -107,7 +127,11 @@ func (v *visit) place(at *place, path merge.Path, plain bool) {
 	if c := v.rule.Clock; c != nil && slices.Equal(c.Path, path) {
 		return
 	}
-	f, stands := at.judge(path[len(path)-1])
+	if plain && v.mayBeVector(at) {
+		v.doubt(at, path)
+		return
+	}
+	f, stands := at.judge(nameOf(path))
 	f.Pattern = path
 	f, stands = placed(f, stands, plain)
 	if f.Contested+f.Alike+f.Blind > 0 {
@@ -222,9 +246,36 @@ func (p *place) each(path merge.Path, depth int, f func(*place, merge.Path)) {
 	}
 }
 
+// mayBeVector reports whether a place holds counters of which one rises with
+// each edit.
+func (p *profile) mayBeVector(at *place) bool {
+	v := at.vector
+	return v.sides >= minChanges && nearly(v.sides, p.sides) && nearly(v.rose, v.sides)
+}
+
+// doubt leaves what may be a vector clock, and is not sure to be one, to a
+// person.
+func (v *visit) doubt(at *place, path merge.Path) {
+	n := at.vector
+	v.rule.doubted = path
+	v.rule.stands[path.String()] = unknown
+	why := "An object of counters of which one rises with each edit, as those of a vector clock do."
+	if n.against > 0 {
+		why += fmt.Sprintf(" But of %s in which one leaf's has all that the other's has, that leaf lacks changes of the other in %s.", plural(n.ahead, "conflict"), count(n.against))
+	} else {
+		why += " But its name does not say so, and the counters do not count edits."
+	}
+	v.rule.Open = append(v.rule.Open, Field{
+		Pattern: path, Strategy: merge.Strategy{Kind: merge.ReviewIt}, Contested: min(n.pairs, v.conflicts), Why: why, Example: at.example.Example,
+	})
+}
+
 func (p *profile) vectorAt(at *place, path merge.Path) *Clock {
 	v := at.vector
-	if v.sides < minChanges || !nearly(v.sides, p.sides) || !nearly(v.rose, v.sides) || v.against > 0 {
+	if !p.mayBeVector(at) || v.against > 0 {
+		return nil
+	}
+	if !namesVector(path[len(path)-1]) && !nearly(v.edits, v.sides) {
 		return nil
 	}
 	return &Clock{Kind: merge.Vector, Path: path, Why: fmt.Sprintf(

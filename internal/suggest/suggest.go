@@ -85,12 +85,12 @@ func (p *Proposal) takeCensus(source Source, by []string) (*kinder, error) {
 func isDesign(id string) bool { return strings.HasPrefix(id, "_design/") }
 
 // profiles are what conflicts showed, by kind and within it by subkind.
-type profiles map[string]map[Condition]*profile
+type profiles map[string]map[subkind]*profile
 
 // profile looks at each conflict.
 func (p *Proposal) profile(source Source, k *kinder) (profiles, error) {
 	all := profiles{}
-	space := &room{left: maxPlaces}
+	space := newRoom()
 	doc := 0
 	for c, err := range source {
 		if err != nil {
@@ -135,10 +135,10 @@ func filesDiffer(c couchmend.Conflict) bool {
 
 // at returns the profile of a subkind. A kind that has too many of them is not
 // divided.
-func (all profiles) at(kind string, sub Condition, space *room) *profile {
+func (all profiles) at(kind string, sub subkind, space *room) *profile {
 	subs := all[kind]
 	if subs == nil {
-		subs = map[Condition]*profile{}
+		subs = map[subkind]*profile{}
 		all[kind] = subs
 	}
 	if p := subs[undivided]; p != nil {
@@ -157,10 +157,10 @@ func (all profiles) at(kind string, sub Condition, space *room) *profile {
 }
 
 // undivided is the only subkind of a kind that has too many.
-var undivided = Condition{Field: "", Value: "undivided"}
+var undivided = subkind{value: "undivided"}
 
 // whole is what all of these showed together.
-func whole(subs map[Condition]*profile, space *room) *profile {
+func whole(subs map[subkind]*profile, space *room) *profile {
 	all := newProfile(space)
 	for _, sub := range sortedSubs(subs) {
 		all.merge(subs[sub])
@@ -168,9 +168,9 @@ func whole(subs map[Condition]*profile, space *room) *profile {
 	return all
 }
 
-func sortedSubs(subs map[Condition]*profile) []Condition {
-	return slices.SortedFunc(maps.Keys(subs), func(a, b Condition) int {
-		return cmp.Or(strings.Compare(a.Field, b.Field), strings.Compare(a.Value, b.Value))
+func sortedSubs(subs map[subkind]*profile) []subkind {
+	return slices.SortedFunc(maps.Keys(subs), func(a, b subkind) int {
+		return cmp.Or(strings.Compare(a.field, b.field), strings.Compare(a.value, b.value))
 	})
 }
 
@@ -201,30 +201,76 @@ func conflicts(rules []proposed) int {
 	return n
 }
 
-// rulesOf makes the rules of one kind.
-func rulesOf(subs map[Condition]*profile, when []Condition) []proposed {
-	space := &room{left: maxPlaces}
-	general := proposeRule(whole(subs, space), when)
-	if len(subs) == 1 {
-		return []proposed{general}
+// rulesOf makes the rules of one kind: one, or where its subkinds ask for
+// different ones, the rule of the larger part last, since it also takes the
+// subkinds that nobody has seen yet.
+func rulesOf(subs map[subkind]*profile, when []Condition) []proposed {
+	one := []proposed{proposeRule(whole(subs, newRoom()), when)}
+	if !slices.ContainsFunc(sortedSubs(subs), func(s subkind) bool { return proposeRule(subs[s], when).differs(one[0]) }) {
+		return one
 	}
-	var own []proposed
-	rest := maps.Clone(subs)
-	for _, sub := range sortedSubs(subs) {
-		if sub.Field == "" {
+	parts := divided(subs)
+	if len(parts) > maxSplit {
+		return one
+	}
+	var rules []proposed
+	for i, part := range parts {
+		if i == 0 || part.field == "" { // of no subkind: only the general rule can take them
 			continue
 		}
-		r := proposeRule(subs[sub], append(slices.Clone(when), sub))
-		if r.differs(general) {
-			own = append(own, r)
-			delete(rest, sub)
+		rules = append(rules, proposeRule(part.profile, append(slices.Clone(when), Condition{Field: part.field, Value: part.values[0], Or: part.values[1:]})))
+	}
+	rest := newProfile(newRoom())
+	for i, part := range parts {
+		if i == 0 || part.field == "" {
+			rest.merge(part.profile)
 		}
 	}
-	if len(own) == 0 || len(own) > maxSplit {
-		return []proposed{general}
+	return append(rules, proposeRule(rest, when))
+}
+
+// part is subkinds that one rule is for.
+type part struct {
+	*profile
+	field  string
+	values []string
+}
+
+// divided puts the subkinds of one kind into parts that ask for the same rule,
+// the part with most conflicts first.
+func divided(subs map[subkind]*profile) []part {
+	var parts []part
+	bySize := sortedSubs(subs)
+	slices.SortStableFunc(bySize, func(a, b subkind) int { return subs[b].conflicts - subs[a].conflicts })
+	for _, sub := range bySize {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.takes(sub, subs[sub]) }) {
+			own := newProfile(newRoom())
+			own.merge(subs[sub])
+			parts = append(parts, part{own, sub.field, []string{sub.value}})
+			continue
+		}
+		for i := range parts {
+			if parts[i].takes(sub, subs[sub]) {
+				parts[i].merge(subs[sub])
+				parts[i].values = append(parts[i].values, sub.value)
+				break
+			}
+		}
 	}
-	slices.SortStableFunc(own, func(a, b proposed) int { return b.Conflicts - a.Conflicts })
-	return append(own, proposeRule(whole(rest, &room{left: maxPlaces}), when))
+	slices.SortStableFunc(parts, func(a, b part) int { return b.conflicts - a.conflicts })
+	return parts
+}
+
+// takes reports whether one rule serves a part and one more subkind.
+func (p part) takes(sub subkind, more *profile) bool {
+	if sub.field != p.field {
+		return false
+	}
+	both := newProfile(newRoom())
+	both.merge(p.profile)
+	both.merge(more)
+	one := proposeRule(both, nil)
+	return !proposeRule(p.profile, nil).differs(one) && !proposeRule(more, nil).differs(one)
 }
 
 // nameRules gives each rule a name of its own: the values that select it.
@@ -234,6 +280,7 @@ func nameRules(rules []proposed) {
 		var values []string
 		for _, c := range rules[i].When {
 			values = append(values, strings.TrimRight(c.Value, ":/_-"))
+			values = append(values, c.Or...)
 		}
 		name := goodName(strings.Join(values, " "), "documents")
 		for n := 2; taken[name]; n++ {

@@ -145,12 +145,12 @@ func later(r *rand.Rand, was any) string {
 // report: edit_count is a Lamport clock, read a set, fields.visits a counter,
 // fields.lmp has its clock beside it, scheduled_tasks have the key group,
 // last_contacted only rises, deleted is a soft deletion. patient_name is
-// anything. fields.parity means a counter in one form and a word in another.
+// anything. fields.doses means a counter in one form and a word in another.
 func report(r *rand.Rand, n int) body {
 	form := []string{"pregnancy", "delivery", "death"}[n%3]
-	fields := body{"patient_name": word(r), "visits": r.IntN(5), "lmp": day(r), "lmp_changed": moment(r.IntN(1000)), "parity": 0}
+	fields := body{"patient_name": word(r), "visits": r.IntN(5), "lmp": day(r), "lmp_changed": moment(r.IntN(1000)), "doses": 0}
 	if form == "death" {
-		fields["parity"] = word(r)
+		fields["doses"] = word(r)
 	}
 	var tasks []any
 	for group := 1; group <= 3; group++ {
@@ -188,10 +188,10 @@ func editReport(r *rand.Rand, b body, side int) {
 	if chance(r, 10) {
 		fields["patient_name"] = word(r)
 	}
-	if n, counts := fields["parity"].(int); counts && chance(r, 30) {
-		fields["parity"] = n + 1
+	if n, counts := fields["doses"].(int); counts && chance(r, 30) {
+		fields["doses"] = n + 1
 	} else if !counts && chance(r, 30) {
-		fields["parity"] = word(r)
+		fields["doses"] = word(r)
 	}
 	if side == 1 && chance(r, 3) {
 		b["deleted"] = true

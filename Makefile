@@ -7,6 +7,7 @@ FUZZTIME ?= 20s
 GOLANGCI ?= v2.5.0
 
 NODE := $(shell command -v node 2>/dev/null)
+PYTHON := $(shell command -v python3 2>/dev/null)
 POUCH := test/pouch/node_modules/.package-lock.json
 
 # Packages whose tests start other servers or the whole command. They run last:
@@ -34,6 +35,7 @@ format:
 
 # A missing PouchDB is a failure where Node is installed, never a silent skip.
 unit servers: export COUCHMEND_REQUIRE_POUCH = $(if $(NODE),1,)
+unit servers: export COUCHMEND_REQUIRE_PYTHON = $(if $(PYTHON),1,)
 
 unit: tools ## unit and property tests only
 	$(GO) test $(UNITS)
@@ -41,6 +43,7 @@ unit: tools ## unit and property tests only
 servers: tools ## tests against express-pouchdb, PouchDB phones, and the CouchDB that COUCHMEND_TEST_COUCHDB names
 	$(GO) test $(SERVERS)
 	@[ -n "$(NODE)" ] || echo "SKIPPED: Node is not installed, so nothing ran against express-pouchdb or PouchDB phones."
+	@[ -n "$(PYTHON)" ] || echo "SKIPPED: python3 is not installed, so no resolver in Python ran."
 	@[ -n "$$COUCHMEND_TEST_COUCHDB" ] || echo "SKIPPED: COUCHMEND_TEST_COUCHDB is not set, so nothing ran against a real CouchDB."
 
 tools: $(if $(NODE),$(POUCH)) ## install the npm packages that the tests use

@@ -154,6 +154,7 @@ func (r *reader) made(c custom, kind string, plain *merge.Rule) (couchmend.Resol
 		if err != nil {
 			return nil, "", err
 		}
+		maps.Copy(r.files, e.Files())
 		r.closers = append(r.closers, e)
 		return e, "exec " + strings.Join(c.exec, " "), nil
 	}

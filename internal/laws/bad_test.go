@@ -39,7 +39,7 @@ func loaded(t *testing.T, file string) []Subject {
 
 // brief is enough to find what the tests look for, and not cut short where the
 // machine is busy.
-var brief = Options{Seed: 1, Runs: 40, Time: time.Minute}
+var brief = Options{Seed: 1, Runs: 12, Time: time.Minute}
 
 func TestEachBadPolicyBreaksItsLawAndSimulationConfirmsIt(t *testing.T) {
 	for file, broken := range map[string]map[Law]string{ // a field that must be among those that differ; "": the whole

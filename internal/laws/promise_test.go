@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,15 @@ import (
 	"github.com/couchmend/couchmend/internal/merge"
 	"github.com/couchmend/couchmend/internal/policy"
 )
+
+// tries is how many conflicts are made up for a rule: COUCHMEND_LAWS_RUNS, or few
+// enough for every test run.
+func tries(few int) int {
+	if n, err := strconv.Atoi(os.Getenv("COUCHMEND_LAWS_RUNS")); err == nil {
+		return n
+	}
+	return few
+}
 
 // ruled is a subject with one rule, written as in a policy file.
 func ruled(t *testing.T, rule string) Subject {
@@ -44,7 +54,7 @@ func TestStrategiesKeepWhatIsPromisedOfThem(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
-			report := Check(t.Context(), ruled(t, rule), Options{Seed: 3, Runs: 120, Time: time.Minute})[0]
+			report := Check(t.Context(), ruled(t, rule), Options{Seed: 3, Runs: tries(40), Time: time.Minute})[0]
 			if report.Merged == 0 {
 				t.Errorf("nothing was merged: %+v", report)
 			}
@@ -65,7 +75,7 @@ func TestWhatIsNoJoinIsWarnedOfWithItsReason(t *testing.T) {
 		`clock: { lamport: n }, fields: { "**": latest }`: "latest by the document's clock n",
 		`fields: { "a.*": { latest: at } }`:               "a clock that stands beside several fields",
 	} {
-		report := Check(t.Context(), ruled(t, rule), Options{Runs: 150, Time: time.Minute})[0]
+		report := Check(t.Context(), ruled(t, rule), Options{Runs: 60, Time: time.Minute})[0]
 		v := verdictOn(report, Associative)
 		if v.Status != Warning || !slices.ContainsFunc(v.Because, func(e Explanation) bool { return strings.Contains(e.Text, says) }) {
 			t.Errorf("%s: %s %+v, want a warning that says %q", rule, v.Status, v.Because, says)
@@ -78,7 +88,7 @@ func TestWhatIsNoJoinIsWarnedOfWithItsReason(t *testing.T) {
 
 func TestTheSameSeedShowsTheSame(t *testing.T) {
 	check := func(seed uint64) []byte {
-		text, err := json.Marshal(Check(t.Context(), ruled(t, `fields: { "**": winner, n: sum }`), Options{Seed: seed, Runs: 30, Time: time.Minute}))
+		text, err := json.Marshal(Check(t.Context(), ruled(t, `fields: { "**": winner, n: sum }`), Options{Seed: seed, Runs: 8, Time: time.Minute}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +118,7 @@ func TestPoliciesOfTheExamplesFailNoLaw(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			for _, s := range loaded(t, file) {
-				report := Report{Findings: Static(s), Rules: Check(t.Context(), s, Options{Seed: 1, Runs: 12, Time: 20 * time.Second})}
+				report := Report{Findings: Static(s), Rules: Check(t.Context(), s, Options{Seed: 1, Runs: tries(6), Time: 20 * time.Second})}
 				if report.Failed(false) {
 					text, _ := json.MarshalIndent(report, "", " ")
 					t.Errorf("%s", text)

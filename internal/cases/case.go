@@ -141,9 +141,9 @@ func (r *reader) finished(d *draft) Case {
 		c := r.drawnTree(d.drawn, d.id)
 		sound(r, d.drawn, c)
 		d.conflicts, d.names = []couchmend.Conflict{c}, []map[couchmend.Rev]string{nil}
-	case len(d.leaves) == 0 && !d.listed:
+	case len(d.leaves) == 0:
 		r.problem(d.at, "the case has no leaves: add them, the winner first")
-	case len(d.leaves) > 0:
+	default:
 		r.growStar(d)
 	}
 	for i := range d.conflicts {
@@ -160,6 +160,10 @@ func (r *reader) growStar(d *draft) {
 	}
 	winners := []int{max(0, slices.IndexFunc(d.leaves, func(l document) bool { return !l.deleted }))}
 	if d.anyWinner != nil {
+		if d.leaves[winners[0]].deleted {
+			r.problem(d.anyWinner, "any_winner goes with a leaf that is alive")
+			return
+		}
 		winners = nil
 		for i, leaf := range d.leaves {
 			if leaf.rev != (couchmend.Rev{}) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,6 +135,49 @@ func TestOutcomesWithoutAMergeCanBeExpected(t *testing.T) {
 	}
 }
 
+// asks is a resolver that answers with words.
+type asks struct{}
+
+func (asks) Resolve(context.Context, *couchmend.Revision, []couchmend.Revision) (json.RawMessage, error) {
+	return nil, fmt.Errorf("ask the clinic: %w", couchmend.ErrReview)
+}
+
+func TestSchemasAndResolversAreAskedAsInALiveConflict(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/s.json", []byte(`{"properties": {"n": {"type": "integer"}}, "required": ["name"]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := policy.Parse("p.yaml", []byte(`
+databases: [db]
+policies:
+  default:
+    rules:
+      - {name: asked, when: {type: asked}, resolver: {go: asks}}
+      - {name: checked, schema: s.json}
+`), dir, policy.Options{Resolvers: map[string]couchmend.Resolver{"asks": asks{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	run := func(expectation string) cases.Result {
+		all, err := cases.Parse("c.yaml", []byte("cases:\n- name: x\n  base: {name: a, n: 1}\n  leaves: [{name: a, n: x}, {n: 1}]\n  review: "+expectation+
+			"\n- name: y\n  base: {type: asked}\n  leaves: [{type: asked, a: 1}, {type: asked, b: 1}]\n  review: {reason: resolver, says: ask the clinic}"), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := all[1].Run(context.Background()); !r.Passed() {
+			t.Error(r)
+		}
+		return all[0].Run(context.Background())
+	}
+	if r := run(`{reason: schema, violations: [/n, ""]}`); !r.Passed() {
+		t.Error(r)
+	}
+	if r := run(`{reason: schema, violations: [/n]}`); r.Passed() || !strings.Contains(r.String(), `want violations at ["/n"], got them at ["" "/n"]`) {
+		t.Error(r)
+	}
+}
+
 func TestABaseThatNoDecisionAsksForIsNotLookedAt(t *testing.T) {
 	r := only(t, `
 bases:
@@ -162,6 +206,9 @@ func TestMistakesInCasesAreToldWithTheirPlaces(t *testing.T) {
 		"cases:\n- name: x\n  db: nowhere\n  leaves: [{}]\n  outcome: nothing": `3:7: the policy file names no database "nowhere"`,
 		item("leaves: [{}]"): "3:3: the case expects nothing",
 		item("leaves: [{}]\n  outcome: nothing\n  review: overlap"):                             "6:11: the case expects two things",
+		item("leaves: []\n  outcome: nothing"):                                                  "3:3: the case has no leaves",
+		item("revisions: []\n  outcome: nothing"):                                               "4:14: the case has no leaves",
+		item("leaves: [{_deleted: true}]\n  any_winner: true\n  outcome: nothing"):              "5:15: any_winner goes with a leaf that is alive",
 		item("outcome: nothing"):                                                                "3:3: the case has no leaves",
 		item("leaves: [{}]\n  outcome: nothing\n- name: x"):                                     `two cases are called "x": line 3 has the other`,
 		item("leaves: [{a: 1, a: 2}]\n  outcome: nothing"):                                      `key "a" stands twice in leaf 1`,

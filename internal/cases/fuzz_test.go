@@ -22,6 +22,7 @@ func FuzzCases(f *testing.F) {
 		"cases: [{name: a, base: &a {x: 1e5}, leaves: [{<<: *a}, *a], roots: apart, merge: *a}]",
 		"cases: [{name: a, revisions: [{rev: 1-a}, {rev: 3-b, parent: 1-a, contains: incomplete, doc: {}}], outcome: bury}]",
 		"cases:\n- name: a\n  leaves:\n  - |\n    {\"_rev\":\"2-a\",\"_revisions\":{\"start\":2,\"ids\":[\"a\",\"b\"]},\"_attachments\":{\"a\":{\"data\":\"eA==\"}}}\n  review: {reason: schema, violations: ['']}\n",
+		"cases: [{name: a, leaves: [], outcome: nothing}, {name: b, revisions: [], outcome: nothing}, {name: c, leaves: [{_deleted: true}], any_winner: true, outcome: nothing}]",
 		"cases: [a\n", "? [a]\n: b\n", "\xff\xfe", "a: !!binary x\n", "--- a\n--- b\n",
 	} {
 		f.Add([]byte(text))

@@ -193,7 +193,7 @@ func (r *reader) jsonText(n *yaml.Node, what string) jsondoc.Value {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &syntax):
-		r.problem(r.within(n, int(syntax.ByteOffset)), "%s is no JSON: %v", what, plainJSON(syntax))
+		r.problem(r.placeIn(n, int(syntax.ByteOffset)), "%s is no JSON: %v", what, plainJSON(syntax))
 		return nil
 	case err != nil:
 		r.problem(n, "%s is no JSON: %v", what, err)
@@ -237,10 +237,10 @@ func plainJSON(err *jsontext.SyntacticError) error {
 	return err
 }
 
-// within is the place of a byte of a block scalar's text, in the file. The text
+// placeIn is the place of a byte of a block scalar's text, in the file. The text
 // that the byte counts in was trimmed of leading space by nobody: it begins in
 // the line below the |.
-func (r *reader) within(n *yaml.Node, offset int) *yaml.Node {
+func (r *reader) placeIn(n *yaml.Node, offset int) *yaml.Node {
 	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
 		return n
 	}

@@ -35,7 +35,7 @@ func (r Result) String() string {
 		}
 	}
 	for _, d := range r.Differences {
-		want, got := shortened(text(d.Want), text(d.Got), columns-14)
+		want, got := shortened(shown(d.Want), shown(d.Got), columns-14)
 		path := d.Path
 		if path == "" {
 			path = "(the document)"
@@ -48,8 +48,8 @@ func (r Result) String() string {
 	return b.String()
 }
 
-// text is a value as a report has it.
-func text(v jsondoc.Value) string {
+// shown is a value as a report has it.
+func shown(v jsondoc.Value) string {
 	if v == nil {
 		return "(absent)"
 	}

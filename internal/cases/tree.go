@@ -149,6 +149,9 @@ func (s star) check(r *reader, at *yaml.Node) {
 // sound notes where revisions that a file names do not make a tree, or not with
 // the winner that stands first.
 func sound(r *reader, at *yaml.Node, c couchmend.Conflict) {
+	if len(c.Leaves)+len(c.Dead) == 0 {
+		r.problem(at, "the case has no leaves")
+	}
 	tree := treeOf(c)
 	seen := map[couchmend.Rev]bool{}
 	for _, leaf := range slices.Concat(c.Leaves, c.Dead) {

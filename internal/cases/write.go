@@ -134,12 +134,12 @@ func (w *writer) json(indent int, members []jsondoc.Member) {
 	}
 	w.line(indent, "{")
 	for i, m := range members {
-		w.line(indent+2, "%s: %s%s", name(m), laid(indent+2, len(name(m))+2, m.Value), comma(i, len(members)))
+		w.line(indent+2, "%s: %s%s", key(m), laid(indent+2, len(key(m))+2, m.Value), comma(i, len(members)))
 	}
 	w.line(indent, "}")
 }
 
-func name(m jsondoc.Member) string { return printable(string(jsondoc.String(m.Name))) }
+func key(m jsondoc.Member) string { return printable(string(jsondoc.String(m.Name))) }
 
 func comma(i, of int) string {
 	if i == of-1 {
@@ -162,7 +162,7 @@ func laid(indent, before int, v jsondoc.Value) string {
 		b.WriteString(in + laid(indent+2, 0, e) + comma(i, len(elements)) + "\n")
 	}
 	for i, m := range members {
-		b.WriteString(in + name(m) + ": " + laid(indent+2, len(name(m))+2, m.Value) + comma(i, len(members)) + "\n")
+		b.WriteString(in + key(m) + ": " + laid(indent+2, len(key(m))+2, m.Value) + comma(i, len(members)) + "\n")
 	}
 	return fmt.Sprintf("%c\n%s%s%c", v[0], b.String(), strings.Repeat(" ", indent), v[0]+2) // { is followed by } and [ by ], with one in between
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/couchmend/couchmend"
@@ -100,7 +101,7 @@ func caseRow(c ledger.Case) []string {
 		reason += ", dismissed by " + c.By
 	}
 	if len(c.Evidence) > 0 {
-		why = c.Evidence[0]
+		why, _, _ = strings.Cut(c.Evidence[0], "\n") // a resolver's call stack follows
 	}
 	return []string{c.DB, c.ID, reason, age(time.Since(c.First)), fmt.Sprint(len(c.Leaves)), c.Rule, why}
 }

@@ -141,7 +141,7 @@ func (s sight) printCase(a *app) {
 	}
 	a.printf("\nIn review since %s: %s\n", when(s.waits.First), s.waits.Reason)
 	for _, sentence := range s.waits.Evidence {
-		a.printf("  %s\n", clean(sentence))
+		a.printf("  %s\n", cleanLines(sentence))
 	}
 	if s.moved() {
 		a.printf("  the document has changed since\n")

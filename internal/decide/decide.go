@@ -96,10 +96,10 @@ func mend(ctx context.Context, d couchmend.Decision, rules Rules, tree *revtree.
 	}
 	fold := tree.Fold(revs(open))
 	rule, refusal := oneRule(rules, c.ID, open)
-	collided := fold.Uses(revtree.TwoRoots) > 0 && !alike(open)
+	two := collided(rules, tree, fold, c.ID, open)
 	switch {
-	case refusal != nil && refusal.Reason == couchmend.ReasonRulesDiffer && collided: // two things: no wonder
-		return collision(d, tree, open, refusal.Evidence...)
+	case refusal != nil && refusal.Reason == couchmend.ReasonRulesDiffer && two != nil: // two things: no wonder
+		return two.decide(d, rules, refusal.Evidence...)
 	case refusal != nil:
 		return review(d, refusal.Reason, refusal.Evidence...)
 	}
@@ -107,12 +107,8 @@ func mend(ctx context.Context, d couchmend.Decision, rules Rules, tree *revtree.
 	if decided, ok := deleted(d, rule, tree, c); ok {
 		return decided
 	}
-	if collided && rule.Collision != merge.CollisionMerge {
-		d = collision(d, tree, open)
-		if rule.Collision == merge.CollisionSplit {
-			d.Outcome = couchmend.Split
-		}
-		return d
+	if two != nil && !two.merges(rule) {
+		return two.decide(d, rules)
 	}
 	if violations := leafViolations(rule, c.ID, open); len(violations) > 0 {
 		return invalid(d, violations)
@@ -186,30 +182,6 @@ func grown(c couchmend.Conflict) (couchmend.Conflict, *revtree.Tree) {
 func standsAlone(m, winner couchmend.Revision) bool {
 	return jsondoc.Equal(jsondoc.Value(m.Body), jsondoc.Value(winner.Body)) && len(m.Attachments) == len(winner.Attachments) &&
 		!slices.ContainsFunc(m.Attachments, func(a couchmend.Attachment) bool { return a.From != winner.Rev })
-}
-
-// alike reports whether leaves are one and the same document: then two roots
-// are one thing created twice, whatever the rule says.
-func alike(leaves []couchmend.Revision) bool {
-	for _, leaf := range leaves[1:] {
-		if !jsondoc.Equal(jsondoc.Value(leaf.Body), jsondoc.Value(leaves[0].Body)) || !sameAttachments(leaf, leaves[0]) {
-			return false
-		}
-	}
-	return true
-}
-
-// collisionEvidence is how many histories a collision's evidence tells of.
-const collisionEvidence = 8
-
-// collision puts histories that start at different revisions before a person.
-func collision(d couchmend.Decision, tree *revtree.Tree, open []couchmend.Revision, more ...string) couchmend.Decision {
-	var evidence []string
-	for _, leaf := range open[:min(len(open), collisionEvidence)] {
-		path := tree.Path(leaf.Rev)
-		evidence = append(evidence, fmt.Sprintf("%s goes back to the first revision %s", leaf.Rev, path[len(path)-1]))
-	}
-	return review(d, couchmend.ReasonTwoRoots, append(evidence, more...)...)
 }
 
 // oneRule returns the rule that all leaves select.

@@ -52,14 +52,6 @@ func TestAllLeavesAndTheMergeMustSelectOneRule(t *testing.T) {
 	}
 }
 
-func TestACollisionMaySplit(t *testing.T) {
-	rule := &merge.Rule{Name: "x", Collision: merge.CollisionSplit}
-	d := Decide(context.Background(), func(string, jsondoc.Value) *merge.Rule { return rule }, drawnScenario(t, "1-a {\"x\":1}\n1-b {\"x\":2}").conflict)
-	if d.Outcome != couchmend.Split || d.Reason != couchmend.ReasonTwoRoots || len(d.Evidence) != 2 {
-		t.Errorf("%+v", d)
-	}
-}
-
 func TestTwoRootsOfOneDocumentAreOneDocument(t *testing.T) {
 	d := Decide(context.Background(), drawing{rule: anyRule}.rules, drawnScenario(t, "1-a {\"x\":1,\"y\":2}\n1-b {\"y\":2,\"x\":1}").conflict)
 	if d.Outcome != couchmend.Keep {

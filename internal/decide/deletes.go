@@ -84,6 +84,13 @@ func isBurial(tombstone couchmend.Revision, tree *revtree.Tree) bool {
 	return len(tombstone.Path) > 1 && tree.Bears(revtree.MarkOf(tombstone.Path[1]))
 }
 
+// isSplit reports whether a tombstone buries a leaf that was given an id of its
+// own.
+func isSplit(tombstone couchmend.Revision) bool {
+	_, ok := revtree.SplitFrom(tombstone.Path)
+	return ok
+}
+
 // released reports whether a person has decided with a tombstone in view.
 func released(tombstone couchmend.Revision, tree *revtree.Tree) bool {
 	return tree.Bears(revtree.ReleaseMark(tombstone.Rev))
@@ -93,7 +100,7 @@ func released(tombstone couchmend.Revision, tree *revtree.Tree) bool {
 // decided on yet. One that an undo has taken back is none: a leaf holds what it
 // had deleted.
 func byUser(tombstone couchmend.Revision, tree *revtree.Tree) bool {
-	return len(tombstone.Path) > 1 && !isBurial(tombstone, tree) && !released(tombstone, tree) &&
+	return len(tombstone.Path) > 1 && !isSplit(tombstone) && !isBurial(tombstone, tree) && !released(tombstone, tree) &&
 		!tree.Bears(revtree.HoldMark(tombstone.Path[1]))
 }
 
@@ -101,8 +108,12 @@ func byUser(tombstone couchmend.Revision, tree *revtree.Tree) bool {
 // are all deletions by users is just deleted. Where one is a burial, another
 // tool may have picked the leaf that was being merged and deleted the merge:
 // every leaf is dead, and nobody wanted that (I2). A rule under which
-// deletions win has no such doubt.
+// deletions win has no such doubt, nor has a document that was split: what lived
+// last has an id of its own.
 func annihilated(d couchmend.Decision, rules Rules, tree *revtree.Tree, c couchmend.Conflict) couchmend.Decision {
+	if slices.ContainsFunc(c.Dead, isSplit) {
+		return d
+	}
 	for _, tombstone := range c.Dead {
 		if !isBurial(tombstone, tree) || released(tombstone, tree) {
 			continue

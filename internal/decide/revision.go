@@ -100,3 +100,19 @@ func pick(body jsondoc.Value, paths []merge.Path) jsondoc.Value {
 	}
 	return jsondoc.Object(members)
 }
+
+// SplitTo is the member of a tombstone's body that names the document which a
+// split gave an id of its own.
+const SplitTo = "split_to"
+
+// SplitBurial makes the tombstone of a leaf whose document was given the id to.
+// Its path says that it is no user's deletion (revtree.SplitFrom), and its body,
+// beside what the rule keeps of the leaf, where the leaf went: so it is known on
+// every site, as long as the database stands (I9).
+func SplitBurial(rule *merge.Rule, leaf couchmend.Revision, to string, revsLimit int) couchmend.Revision {
+	kept := slices.DeleteFunc(epitaph(rule, leaf, leaf).Members(), func(m jsondoc.Member) bool { return m.Name == SplitTo })
+	body := jsondoc.Object(append(kept, jsondoc.Member{Name: SplitTo, Value: jsondoc.String(to)}))
+	grave := onTop(leaf, revtree.Placed(leaf.Rev, revtree.SplitMark(leaf.Rev)), body, nil, revsLimit)
+	grave.Deleted = true
+	return grave
+}

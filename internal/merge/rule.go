@@ -22,6 +22,8 @@ type Rule struct {
 	Attachments Attachments
 	MaxInline   int64 // bytes of one attachment carried over inline; above: review. 0 is 16 MiB
 	Collision   Collision
+	Identity    []Path   // fields that say who or what a document is: equal ones, one thing
+	References  []Target // what is meant by the ids in documents of this rule, and by the id of one that collided
 	Tombstone   Tombstone
 	// Resolver, where there is one, makes the document instead of Fields;
 	// ResolverName says which it is, for people.

@@ -63,6 +63,12 @@ func Describe(r *merge.Rule) []string {
 	case merge.CollisionSplit:
 		says = append(says, "two roots are two documents under one id, and split")
 	}
+	if len(r.Identity) > 0 {
+		says = append(says, "equal "+strings.Join(pathTexts(r.Identity), ", ")+" mean one thing")
+	}
+	for _, t := range r.References {
+		says = append(says, fmt.Sprintf("%s names %s", t.At, t.Means))
+	}
 	return append(says, describeTombstone(r.Tombstone)...)
 }
 
@@ -104,11 +110,15 @@ func describeTombstone(t merge.Tombstone) []string {
 	case t.KeepAll:
 		return []string{"tombstones keep the whole body"}
 	case len(t.Keep) > 0:
-		paths := make([]string, len(t.Keep))
-		for i, p := range t.Keep {
-			paths[i] = p.String()
-		}
-		return []string{"tombstones keep " + strings.Join(paths, ", ")}
+		return []string{"tombstones keep " + strings.Join(pathTexts(t.Keep), ", ")}
 	}
 	return nil
+}
+
+func pathTexts(paths []merge.Path) []string {
+	texts := make([]string, len(paths))
+	for i, p := range paths {
+		texts[i] = p.String()
+	}
+	return texts
 }

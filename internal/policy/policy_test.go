@@ -278,13 +278,31 @@ func TestTheDigestChangesWithTheTextAlone(t *testing.T) {
 func TestARuleDescribesItselfInWords(t *testing.T) {
 	for keys, want := range map[string]string{
 		"deletes: edit_wins": "default/r: every document: other fields: changes on one side are taken, overlapping ones reviewed",
-		"when: { type: a }\nclock: { lamport: n }\nfields: { read: union, tasks: { by_key: id }, lmp: { latest: lmp_at }, '**': latest }\ndeletes: review\nsoft_delete: { field: gone, wins: delete }\ntombstone: all\nno_base: strategies\nmax_inline: 1KB\nattachments: winner\ncollision: merge": `default/r: documents with {"type":"a"}: the document's clock is n (lamport); read by union; tasks by the key id; ` +
+		"when: { type: a }\nclock: { lamport: n }\nfields: { read: union, tasks: { by_key: id }, lmp: { latest: lmp_at }, '**': latest }\ndeletes: review\nsoft_delete: { field: gone, wins: delete }\ntombstone: all\nno_base: strategies\nmax_inline: 1KB\nattachments: winner\ncollision: merge\nidentity: [name, born.on]\nreferences: { contact._id: person, seen: { kind: a } }": `default/r: documents with {"type":"a"}: the document's clock is n (lamport); read by union; tasks by the key id; ` +
 			"lmp by latest (lmp_at); ** by latest (n); without a base the strategies are used all the same, except sum, append and text; " +
 			"a deletion beside an edit is reviewed; a soft deletion (gone) wins over an edit; of an attachment changed on two sides the winner's is kept; " +
-			"attachments over 1000 bytes are reviewed; two roots are one thing created twice, and merged; tombstones keep the whole body",
+			"attachments over 1000 bytes are reviewed; two roots are one thing created twice, and merged; equal name, born.on mean one thing; contact._id names person; seen names {\"kind\":\"a\"}; tombstones keep the whole body",
 	} {
 		if got := theRule(t, keys).String(); got != want {
 			t.Errorf("%s\n got %s\nwant %s", keys, got, want)
 		}
+	}
+}
+
+func TestAReferencesTargetIsAnyDocumentOfItsTypeOrSelector(t *testing.T) {
+	rule := theRule(t, "references: { fields.patient_id: person, 'contacts.*._id': { type: clinic }, '**': place }")
+	for _, c := range []struct{ at, means, is, isNot string }{
+		{"fields.patient_id", "person", `{"type":"contact","contact_type":"person"}`, `{"type":"contact"}`},
+		{"contacts.2._id", `{"type":"clinic"}`, `{"type":"clinic"}`, `{"kind":"clinic"}`},
+		{"seen.0", "place", `{"type":"place"}`, `{"places":"place"}`},
+	} {
+		target := rule.TargetAt(merge.ParsePath(c.at))
+		if target == nil || target.Means != c.means || !target.Match("x", jsondoc.MustParse(c.is)) || target.Match("x", jsondoc.MustParse(c.isNot)) {
+			t.Errorf("%s: %+v", c.at, target)
+		}
+	}
+	plain := theRule(t, "references: { a: person }")
+	if plain.TargetAt(merge.ParsePath("b")) != nil {
+		t.Error("a place that no pattern matches has a target")
 	}
 }

@@ -47,6 +47,8 @@ func (r *reader) rule(n *yaml.Node, policy string, number int) (name string, rul
 		}},
 		setting{key: "max_inline", read: func(v *yaml.Node) { rule.MaxInline = r.size(v, in("max_inline")) }},
 		setting{key: "collision", read: func(v *yaml.Node) { rule.Collision = r.collision(v, in("collision")) }},
+		setting{key: "identity", read: func(v *yaml.Node) { rule.Identity = r.identity(v, in("identity")) }},
+		setting{key: "references", read: func(v *yaml.Node) { rule.References = r.references(v, in("references")) }},
 		setting{key: "tombstone", read: func(v *yaml.Node) { rule.Tombstone = r.tombstone(v, in("tombstone")) }},
 		setting{key: "schema", read: func(v *yaml.Node) { r.schema(v, in("schema"), &rule) }},
 		setting{key: "resolver", read: func(v *yaml.Node) {
@@ -123,6 +125,21 @@ func (r *reader) collision(n *yaml.Node, what string) merge.Collision {
 		r.warn(n, "%s is split, which this version does not carry out yet: such conflicts go to review", what)
 	}
 	return c
+}
+
+// identity reads the fields that say who or what a document is.
+func (r *reader) identity(n *yaml.Node, what string) []merge.Path {
+	items := r.list(n, what, "[name, date_of_birth]")
+	if n.Kind == yaml.SequenceNode && len(items) == 0 {
+		r.problem(n, "%s is an empty list: want the fields that say who or what a document is, such as [name, date_of_birth]", what)
+	}
+	var paths []merge.Path
+	for _, item := range items {
+		if path := r.path(item, "a field of "+what); path != nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 func (r *reader) tombstone(n *yaml.Node, what string) merge.Tombstone {

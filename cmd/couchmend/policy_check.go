@@ -24,7 +24,7 @@ import (
 type policyCheckCmd struct {
 	connection
 	File   string        `arg:"" optional:"" help:"The policy file. Default: as with --policy."`
-	From   []string      `type:"existingfile" placeholder:"FILE" help:"Conflicts to try beside those made up: a file of cases (YAML), or JSON arrays [base, leaf, leaf…], the base null where it can't be had. May be repeated."`
+	From   []string      `type:"path" placeholder:"FILE" help:"Conflicts to try beside those made up: a file of cases (YAML), or JSON arrays [base, leaf, leaf…], the base null where it can't be had. May be repeated."`
 	Seed   uint64        `default:"1" help:"What the made-up conflicts depend on, and nothing else does: the same seed shows the same."`
 	Runs   int           `default:"200" help:"How many conflicts are made up for each rule."`
 	Time   time.Duration `default:"10s" help:"At most so long for each rule."`

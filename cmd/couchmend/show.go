@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/couchmend/couchmend"
@@ -116,7 +117,20 @@ func (s sight) print(a *app) error {
 		a.printf("\n%s\n", pretty(m.Body))
 		return printOrigins(a, s.decision)
 	}
+	s.printInvalid(a)
 	return nil
+}
+
+// printInvalid shows the bodies that a JSON Schema refused.
+func (s sight) printInvalid(a *app) {
+	if s.decision.Draft != nil {
+		a.printf("\nWhat the leaves would merge to:\n%s\n", pretty(s.decision.Draft))
+	}
+	for _, leaf := range s.conflict.Leaves {
+		if slices.ContainsFunc(s.decision.Violations, func(v couchmend.Violation) bool { return v.Leaf == leaf.Rev }) {
+			a.printf("\n%s:\n%s\n", clean(leaf.Rev.String()), pretty(leaf.Body))
+		}
+	}
 }
 
 func (s sight) printLeaves(a *app) error {

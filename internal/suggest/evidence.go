@@ -27,7 +27,8 @@ type evidence struct {
 	scale                   scale
 	list                    list
 	vector                  vector
-	texts, lines, mergeable int                 // contested strings; of several lines; that diff3 merges
+	lines                   int                 // strings of several lines
+	tried, mergeable        int                 // contested ones of these; those that diff3 merges
 	words                   map[uint64]struct{} // hashes of strings, up to maxWords and one
 	beside                  map[string]against  // clocks beside it that rose with it, or did not
 	example                 sample
@@ -158,15 +159,16 @@ func (e *evidence) contestedText(base, a, b jsondoc.Value) {
 	if kindOf(a) != text || kindOf(b) != text {
 		return
 	}
-	e.texts++
-	if !bytes.Contains(a, []byte(`\n`)) && !bytes.Contains(b, []byte(`\n`)) {
+	if !hasLines(a) && !hasLines(b) {
 		return
 	}
-	e.lines++
+	e.tried++
 	if merges(merge.Strategy{Kind: merge.Text}, base, a, b) {
 		e.mergeable++
 	}
 }
+
+func hasLines(v jsondoc.Value) bool { return bytes.Contains(v, []byte(`\n`)) }
 
 // change takes in what one side made of a value.
 func (e *evidence) change(base, v jsondoc.Value, edits int) {
@@ -197,6 +199,9 @@ func (e *evidence) value(v jsondoc.Value) {
 	case text:
 		e.word(v)
 		e.scale.value(v)
+		if hasLines(v) {
+			e.lines++
+		}
 	case number:
 		e.scale.value(v)
 	case array:
@@ -280,8 +285,8 @@ func (e *evidence) add(o *evidence) {
 	e.scale.add(o.scale)
 	e.list.add(o.list)
 	e.vector.add(o.vector)
-	e.texts += o.texts
 	e.lines += o.lines
+	e.tried += o.tried
 	e.mergeable += o.mergeable
 	for w := range o.words {
 		e.wordHash(w)

@@ -35,7 +35,7 @@ func look(conflicts []couchmend.Conflict) *profile {
 }
 
 func TestTwoProfilesAddUpToThatOfAllTheirConflicts(t *testing.T) {
-	all := slices.Collect(clinic.Conflicts(clinic.Options{Docs: 400, Seed: 1, NoBase: 20}))
+	all := slices.Collect(clinic.Conflicts(clinic.Options{Docs: 150, Seed: 1, NoBase: 20}))
 	want := comesTo(look(all))
 	rapid.Check(t, func(t *rapid.T) {
 		at := rapid.IntRange(0, len(all)).Draw(t, "at")
@@ -84,9 +84,9 @@ func TestMemoryDoesNotGrowWithConflicts(t *testing.T) {
 		runtime.KeepAlive(all)
 		return int64(after.HeapAlloc) - int64(before.HeapAlloc)
 	}
-	small, large := heap(500), heap(4000)
+	small, large := heap(300), heap(2000)
 	if large > 2*small+1<<19 {
-		t.Errorf("a profile of 500 conflicts takes %d bytes, of 4,000 %d", small, large)
+		t.Errorf("a profile of 300 conflicts takes %d bytes, of 2,000 %d", small, large)
 	}
 }
 

@@ -126,6 +126,9 @@ func (e *evidence) ofList() opinion {
 	l := e.list
 	full := l.values - l.empty
 	grown := fmt.Sprintf("of %s %s only added to it", plural(l.changes, "change"), count(l.grew))
+	if l.changes == 0 {
+		grown = "how it changes is not known"
+	}
 	shrinks := !nearly(l.grew, l.changes) && l.changes > 0
 	switch key := l.bestKey(); {
 	case full == 0:
@@ -179,7 +182,14 @@ func (e *evidence) ofScale(name string) opinion {
 	case !numbers:
 		return opinion{}
 	case compared == 0:
-		return opinion{why: "A number. No change with a base on both ends shows its way."}
+		o := opinion{why: "A number. No change with a base on both ends shows its way."}
+		switch {
+		case namesHigh(name):
+			o.maybe = []merge.Strategy{{Kind: merge.Max}}
+		case namesLow(name):
+			o.maybe = []merge.Strategy{{Kind: merge.Min}}
+		}
+		return o
 	case rises && namesHigh(name):
 		return opinion{strategy: merge.Strategy{Kind: merge.Max}, why: fmt.Sprintf("A number that only rises (%s), and whose name says that the greatest counts.", way)}
 	case falls && namesLow(name):
@@ -222,8 +232,10 @@ func (e *evidence) ofMoments(name string, rises, falls bool, way string) opinion
 	switch {
 	case s.rose+s.fell == 0 && e.added > 0:
 		return opinion{why: what + " that was not there before."}
-	case s.rose+s.fell == 0:
+	case s.rose+s.fell == 0 && (known || namesHigh(name)):
 		return opinion{why: what + ". No change with a base shows its way.", maybe: []merge.Strategy{e.extreme(merge.Max)}}
+	case s.rose+s.fell == 0:
+		return opinion{why: what + ". No change with a base shows its way."}
 	case rises && (known || namesHigh(name)):
 		return opinion{strategy: e.extreme(merge.Max), why: fmt.Sprintf("%s that only rises: %s.", what, way)}
 	case falls && namesLow(name) && s.layout.sortable():
@@ -250,16 +262,18 @@ func (e *evidence) extreme(kind merge.StrategyKind) merge.Strategy {
 }
 
 func (e *evidence) ofText(o opinion) opinion {
-	switch {
+	byLine := merge.Strategy{Kind: merge.Text}
+	switch several := e.lines*2 >= e.kinds[text]; {
 	case o.why != "":
 		return o
-	case e.lines*2 >= max(e.texts, 1):
-		if e.mergeable*2 < e.lines {
-			return opinion{why: fmt.Sprintf("Text of several lines, mostly the same ones changed on both sides: text would merge %s.", of(e.mergeable, e.lines, "contest")), maybe: []merge.Strategy{{Kind: merge.Text}}}
-		}
+	case several && e.tried == 0:
+		return opinion{strategy: byLine, why: "Text of several lines."}
+	case several && e.mergeable*2 < e.tried:
+		return opinion{why: fmt.Sprintf("Text of several lines, mostly the same ones changed on both sides: text would merge %s.", of(e.mergeable, e.tried, "contest")), maybe: []merge.Strategy{byLine}}
+	case several:
 		return opinion{
-			strategy: merge.Strategy{Kind: merge.Text},
-			why:      fmt.Sprintf("Text of several lines: in %s the sides changed different ones. Where they changed the same, and without a base, a person looks.", of(e.mergeable, e.texts, "contest")),
+			strategy: byLine,
+			why:      fmt.Sprintf("Text of several lines: in %s the sides changed different ones. Where they changed the same, and without a base, a person looks.", of(e.mergeable, e.tried, "contest")),
 		}
 	case e.few():
 		return opinion{why: fmt.Sprintf("One of %s: nothing in the document says which is right.", plural(len(e.words), "different text"))}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -52,8 +53,8 @@ func (p *Proposal) measure(ctx context.Context, source Source, rules []proposed)
 	for i := range p.Rules {
 		name := read.Rules[i].Name
 		p.Rules[i].Share = shares.Of(name)
-		for _, c := range choices[name] {
-			if c.More > 0 && (c.beyond == nil || c.More > c.beyond.More) {
+		for j, c := range choices[name] {
+			if c.More > 0 && !(c.beyond && c.More == choices[name][j-1].More) {
 				p.Rules[i].Choices = append(p.Rules[i].Choices, c.Choice)
 			}
 		}
@@ -82,7 +83,8 @@ func decideAll(ctx context.Context, p *policy.Policy, choices map[string][]*choi
 					continue
 				}
 				for _, choice := range choices[o.proposed.Rule] {
-					o.choices = append(o.choices, resolves(verdict(ctx, choice.policy, c)))
+					last := len(o.choices) - 1
+					o.choices = append(o.choices, choice.beyond && o.choices[last] || resolves(verdict(ctx, choice.policy, c)))
 				}
 			}
 		})
@@ -134,7 +136,7 @@ type choice struct {
 	Choice
 	change func(*merge.Rule)
 	policy *policy.Policy
-	beyond *choice // costs less: this one must bring more
+	beyond bool // it is the one before and more, so it resolves all that that one does
 }
 
 // with makes the policy in which rule i is changed by the choice.
@@ -155,20 +157,14 @@ const maxChoices = 12
 const (
 	priceLost   = "of what both sides changed one value is lost to readers; not a join"
 	priceNoBase = "without a base, added and removed look alike"
+	priceSeen   = "see above"
 )
 
 // choicesOf lists what a person may add to a rule.
 func choicesOf(r proposed, rule merge.Rule) []*choice {
-	var all []*choice
+	all := doubtful(r)
 	add := func(line, price string, change func(*merge.Rule)) {
 		all = append(all, &choice{Choice: Choice{Line: line, Price: price}, change: change})
-	}
-	for _, f := range r.Open {
-		for _, s := range f.Maybe {
-			if len(all) < maxChoices {
-				add(fmt.Sprintf("fields: { %s }", fieldLine(f.Pattern, s)), "see above", func(to *merge.Rule) { withField(to, f.Pattern, s) })
-			}
-		}
 	}
 	if r.SoftDelete != nil {
 		add(fmt.Sprintf("soft_delete: { field: %s, wins: delete }", pathText(r.SoftDelete.Pattern)),
@@ -176,11 +172,6 @@ func choicesOf(r proposed, rule merge.Rule) []*choice {
 				to.SoftDelete = &merge.SoftDelete{Field: to.SoftDelete.Field, Wins: merge.SoftDeleteStands}
 			})
 		add("leave soft_delete out", "the document stays deleted, with the edit in it: such documents merge field by field", func(to *merge.Rule) { to.SoftDelete = nil })
-	}
-	if r.doubted != nil && r.Clock == nil {
-		add(fmt.Sprintf("clock: { vector: %s }", pathText(r.doubted)), "changes that the leaf ahead lacks are lost to readers", func(to *merge.Rule) {
-			to.Clock = merge.Clock{Kind: merge.Vector, Path: r.doubted}
-		})
 	}
 	if r.files > 0 {
 		add("attachments: keep_both", "two files where one was meant; nothing is lost", func(to *merge.Rule) { to.Attachments = merge.AttachmentsKeepBoth })
@@ -192,6 +183,47 @@ func choicesOf(r proposed, rule merge.Rule) []*choice {
 		add("no_base: strategies", priceNoBase, func(to *merge.Rule) { to.NoBase = merge.NoBaseStrategies })
 	}
 	return append(all, sweeping(r)...)
+}
+
+// doubtful are the lines for which there is some evidence: each alone, and all
+// together, since documents differ in several fields at once.
+func doubtful(r proposed) []*choice {
+	var all []*choice
+	var lines, entries []string
+	add := func(line string, change func(*merge.Rule)) {
+		all = append(all, &choice{Choice: Choice{Line: line, Price: priceSeen}, change: change})
+	}
+	var together []func(*merge.Rule)
+	if r.doubted != nil && r.Clock == nil {
+		clock := func(to *merge.Rule) { to.Clock = merge.Clock{Kind: merge.Vector, Path: r.doubted} }
+		lines = append(lines, fmt.Sprintf("clock: { vector: %s }", pathText(r.doubted)))
+		together = append(together, clock)
+		add(lines[0], clock)
+	}
+	for _, f := range r.Open {
+		for i, s := range f.Maybe {
+			if len(all) == maxChoices {
+				break
+			}
+			entry := fieldLine(f.Pattern, s)
+			change := func(to *merge.Rule) { withField(to, f.Pattern, s) }
+			add("fields: { "+entry+" }", change)
+			if i == 0 {
+				entries, together = append(entries, entry), append(together, change)
+			}
+		}
+	}
+	if len(entries) > 0 {
+		lines = append(lines, "fields: { "+strings.Join(entries, ", ")+" }")
+	}
+	if len(together) > 1 {
+		add(strings.Join(lines, ", "), func(to *merge.Rule) {
+			for _, change := range together {
+				change(to)
+			}
+		})
+	}
+	return all
 }
 
 // sweeping are the choices that settle every other field at once.
@@ -216,7 +248,7 @@ func sweeping(r proposed) []*choice {
 		withField(to, everything, winner)
 		to.NoBase = merge.NoBaseStrategies
 	})
-	all[len(all)-1].beyond = all[len(all)-2]
+	all[len(all)-1].beyond = true
 	return all
 }
 

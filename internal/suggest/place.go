@@ -268,10 +268,10 @@ func (w *walk) counters(at *place, base, a, b jsondoc.Value) {
 	if ahead(x, y) || ahead(y, x) {
 		w.vectors = append(w.vectors, aheadOf{at, ahead(x, y)})
 	}
+	at.remember(w.seen, base, a, b, !w.exact)
 	if !w.exact {
 		return
 	}
-	at.remember(w.seen, base, a, b, false)
 	for _, side := range []struct {
 		text     jsondoc.Value
 		counters map[string]jsondoc.Value

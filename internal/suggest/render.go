@@ -105,6 +105,9 @@ func (p *Proposal) head(w *page) {
 		w.note(0, "Seen: %s, all there are.", plural(p.Conflicts, "open conflict"))
 	}
 	w.note(0, "%s still have the revision that their leaves grew from, which tells who changed what.", count(p.Based))
+	if p.Based*2 < p.Conflicts-p.Design {
+		w.note(0, "Most have none: CouchDB drops such bodies when it compacts. Without one only union, max, min and latest beside a value can merge. A couchmend that keeps running meets conflicts while the base is still there.")
+	}
 	switch {
 	case len(p.By) == 0:
 		w.note(0, "No field tells kinds of documents apart: one rule is for all. Name a field with --by.")

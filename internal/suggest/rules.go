@@ -127,12 +127,14 @@ func (v *visit) place(at *place, path merge.Path, plain bool) {
 	if c := v.rule.Clock; c != nil && slices.Equal(c.Path, path) {
 		return
 	}
-	if plain && v.mayBeVector(at) {
+	if plain && (v.mayBeVector(at) || v.namedVector(at, path)) {
 		v.doubt(at, path)
 		return
 	}
 	f, stands := at.judge(nameOf(path))
 	f.Pattern = path
+	// Members that were put together may differ in one conflict each.
+	f.Contested, f.Alike, f.Blind = min(f.Contested, v.conflicts), min(f.Alike, v.conflicts), min(f.Blind, v.conflicts)
 	f, stands = placed(f, stands, plain)
 	if f.Contested+f.Alike+f.Blind > 0 {
 		v.add(f, stands)
@@ -253,6 +255,12 @@ func (p *profile) mayBeVector(at *place) bool {
 	return v.sides >= minChanges && nearly(v.sides, p.sides) && nearly(v.rose, v.sides)
 }
 
+// namedVector reports whether a place holds counters under the name of a vector
+// clock, of which no base tells how they change.
+func (p *profile) namedVector(at *place, path merge.Path) bool {
+	return p.sides == 0 && at.vector.pairs >= minChanges && namesVector(nameOf(path))
+}
+
 // doubt leaves what may be a vector clock, and is not sure to be one, to a
 // person.
 func (v *visit) doubt(at *place, path merge.Path) {
@@ -260,14 +268,21 @@ func (v *visit) doubt(at *place, path merge.Path) {
 	v.rule.doubted = path
 	v.rule.stands[path.String()] = unknown
 	why := "An object of counters of which one rises with each edit, as those of a vector clock do."
-	if n.against > 0 {
+	switch {
+	case n.sides == 0:
+		why = "An object of counters, by its name a vector clock. No conflict with a base shows how it changes."
+	case n.against > 0:
 		why += fmt.Sprintf(" But of %s in which one leaf's has all that the other's has, that leaf lacks changes of the other in %s.", plural(n.ahead, "conflict"), count(n.against))
-	} else {
+	default:
 		why += " But its name does not say so, and the counters do not count edits."
 	}
-	v.rule.Open = append(v.rule.Open, Field{
-		Pattern: path, Strategy: merge.Strategy{Kind: merge.ReviewIt}, Contested: min(n.pairs, v.conflicts), Why: why, Example: at.example.Example,
-	})
+	f := Field{Pattern: path, Strategy: merge.Strategy{Kind: merge.ReviewIt}, Why: why, Example: at.example.Example}
+	if n.sides == 0 {
+		f.Blind = min(n.pairs, v.conflicts)
+	} else {
+		f.Contested = min(n.pairs, v.conflicts)
+	}
+	v.rule.Open = append(v.rule.Open, f)
 }
 
 func (p *profile) vectorAt(at *place, path merge.Path) *Clock {

@@ -54,6 +54,9 @@ func (t *trial) crossings(ctx context.Context, q Question, p planted) []Answer {
 		t.settle(ctx, here, "")
 		t.settle(ctx, there, "")
 		here.put(there.revisions()...)
+		if q.Base == nil { // a database that was compacted
+			here.compact()
+		}
 		how := fmt.Sprintf("(%s)·(%s), merged apart", letters(min(shared, x), max(shared, x)), letters(min(shared, y), max(shared, y)))
 		answers = append(answers, t.settle(ctx, here, how))
 	}
@@ -109,6 +112,9 @@ func (t *trial) gossip(ctx context.Context, q Question, seed uint64) (Answer, *b
 		if rnd.Float64() < 0.6 {
 			t.decisions++
 			sites[to].mend(ctx, rnd.Float64() < 0.7)
+		}
+		if q.Base == nil {
+			sites[to].compact()
 		}
 	}
 	for range calmRounds {

@@ -1,6 +1,8 @@
 package laws
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 // loaded reads a policy file, twice, and makes subjects of its policies.
 func loaded(t *testing.T, file string) []Subject {
 	t.Helper()
+	needsPython(t, file)
 	read := func() *policy.File {
 		f, err := policy.Load(file, policy.Options{})
 		if err != nil {
@@ -35,6 +38,23 @@ func loaded(t *testing.T, file string) []Subject {
 		subjects = append(subjects, s)
 	}
 	return subjects
+}
+
+// needsPython skips a test of a policy with resolvers in Python where there is
+// none; where COUCHMEND_REQUIRE_PYTHON is set, that is a failure.
+func needsPython(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exec.LookPath("python3"); err == nil || !strings.Contains(string(text), "python:") {
+		return
+	}
+	if os.Getenv("COUCHMEND_REQUIRE_PYTHON") != "" {
+		t.Fatal("python3 is not installed")
+	}
+	t.Skip("python3 is not installed")
 }
 
 // brief is enough to find what the tests look for, and not cut short where the

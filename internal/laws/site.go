@@ -91,6 +91,15 @@ func (s *site) mend(ctx context.Context, bury bool) couchmend.Decision {
 	return d
 }
 
+// compact forgets the bodies of all that is no leaf.
+func (s *site) compact() {
+	for r := range s.bodies {
+		if _, leaf := s.leaves[r]; !leaf {
+			delete(s.bodies, r)
+		}
+	}
+}
+
 // live are the leaves that are not deleted, the winner first.
 func (s *site) live() []couchmend.Revision { return s.conflict().Leaves }
 

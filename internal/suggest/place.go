@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/couchmend/couchmend/internal/jsondoc"
-	"github.com/couchmend/couchmend/internal/merge"
 )
 
 const (
@@ -310,14 +309,4 @@ func (w *walk) elements(at *place, base, a, b jsondoc.Value, depth int) {
 			}
 		}
 	}
-}
-
-// find returns the place at a path, nil where nothing was seen.
-func (p *place) find(path merge.Path) *place {
-	for _, name := range path {
-		if p = p.members[name]; p == nil {
-			return nil
-		}
-	}
-	return p
 }

@@ -132,6 +132,7 @@ func (r *reader) made(c custom, kind string, plain *merge.Rule) (couchmend.Resol
 	case "starlark":
 		s, err := resolver.NewStarlark(resolver.StarlarkOptions{
 			Dir: r.dir, File: c.starlark, Function: c.function, Steps: c.steps, Timeout: c.timeout, Memory: c.memory, MaxOutput: c.output,
+			Print: r.printed(c.starlark),
 			Merge3: func(ctx context.Context, base *couchmend.Revision, revisions []couchmend.Revision) (json.RawMessage, error) {
 				return merge.Three(ctx, plain, base, revisions)
 			},
@@ -163,6 +164,15 @@ func (r *reader) made(c custom, kind string, plain *merge.Rule) (couchmend.Resol
 		return nil, "", r.noSuchResolver(c.golang)
 	}
 	return resolver.Twice(limited(g, c.timeout)), "go " + c.golang, nil
+}
+
+// printed returns what takes the lines that a script prints: the log, at debug
+// level.
+func (r *reader) printed(file string) func(line string) {
+	if r.options.Log == nil {
+		return nil
+	}
+	return func(line string) { r.options.Log.Debug("printed by a resolver", "file", file, "line", line) }
 }
 
 func (r *reader) noSuchResolver(name string) error {

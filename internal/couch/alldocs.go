@@ -40,14 +40,16 @@ const (
 	// on to the state in which it found the database, which keeps a compaction
 	// from freeing what it replaced.
 	pageRows = 20_000
-	// listTries is how often a list is begun anew without a row in between.
+	// listTries is how many answers in a row may break off of which none but the
+	// first brought a row.
 	listTries = 5
 )
 
 // AllDocs reads the live documents, design documents too, in the order of the
-// server: CouchDB's is that of the ids' bytes. It reads page by page, holds one
-// row in memory, and where an answer breaks off goes on behind the last row,
-// five times in vain. An error is the last thing that it yields.
+// server: CouchDB's is that of the ids' bytes. It reads page by page and holds
+// one row in memory. Where an answer breaks off it goes on behind the last row; the
+// fifth in a row that brings none ends it. An error is the last thing that it
+// yields.
 //
 // What is written while it reads is seen if it stands behind the place it has
 // come to.
@@ -96,16 +98,19 @@ func (db *DB) list(ctx context.Context, c call, start string) iter.Seq2[DocRow, 
 	}
 }
 
-// mayPass reports whether a request that failed may fare better later.
+// mayPass reports whether a request that failed may fare better later: where
+// the server said no for reasons of its own, not where it made no sense.
 func mayPass(err error) bool {
+	var no *refusal
 	kind := couchmend.KindOf(err)
-	return kind == couchmend.KindUnreachable || kind == couchmend.KindServer
+	return kind == couchmend.KindUnreachable || kind == couchmend.KindServer && errors.As(err, &no)
 }
 
 // listing is a list under way.
 type listing struct {
 	db     *DB
 	call   call
+	first  string // the id of the first row
 	start  string // the id to begin at
 	begun  bool   // a row of that id has been yielded
 	moved  bool   // the last request brought new rows
@@ -155,8 +160,13 @@ func (l *listing) rows(c call, s *splitter) (n int, err error) {
 			return n, c.unread(err)
 		}
 		n++
-		if n == 1 && l.begun && id == l.start {
+		switch {
+		case n == 1 && l.begun && id == l.start:
 			continue
+		case n == 1 && l.begun && id == l.first: // it would go on for ever
+			return n, c.failed(couchmend.KindServer, errors.New("the list begins anew instead of going on"))
+		case l.first == "":
+			l.first = id
 		}
 		l.start, l.begun, l.moved = id, true, true
 		if !l.yield(DocRow{ID: id, Text: text}, nil) {

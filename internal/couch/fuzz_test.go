@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/couchmend/couchmend"
 	"github.com/go-json-experiment/json/jsontext"
@@ -145,6 +146,38 @@ func FuzzBody(f *testing.F) {
 		}
 		if len(whole) != len(part)+3 || strings.Count(string(text), `"_rev":"1-x"`) != 1 {
 			t.Fatalf("%s became %s", body, text)
+		}
+	})
+}
+
+// FuzzSplit: the splitter finds the rows that a parser finds, however the answer
+// is cut into pieces.
+func FuzzSplit(f *testing.F) {
+	f.Add([]byte("{\"total_rows\":2,\"offset\":0,\"rows\":[\r\n{\"id\":\"a\\\"}\",\"doc\":{\"x\":[1]}},\r\n{\"id\":\"b\"}\r\n]}"), 3)
+	f.Add([]byte(`{"rows":[{"id":"a","s":"\\\\"},{"id":"b","s":"\\\"]}"} , {}]}`), 1)
+	f.Add([]byte(`{"rows":[]}`), 2)
+	f.Fuzz(func(t *testing.T, text []byte, piece int) {
+		var want struct{ Rows []json.RawMessage }
+		valid := json.Unmarshal(text, &want) == nil
+		for _, row := range want.Rows {
+			valid = valid && row[0] == '{'
+		}
+		s := newSplitter(iotest.OneByteReader(bytes.NewReader(text)))
+		if piece != 1 {
+			s = newSplitter(io.MultiReader(bytes.NewReader(text[:min(len(text), max(piece, 0))]), bytes.NewReader(text[min(len(text), max(piece, 0)):])))
+		}
+		for i := 0; ; i++ {
+			row, err := s.next()
+			wantClassed(t, err)
+			if row == nil {
+				if valid && (err == nil) && i != len(want.Rows) && bytes.Count(text, []byte("rows")) == 1 {
+					t.Fatalf("%d rows of %d", i, len(want.Rows))
+				}
+				return
+			}
+			if valid && bytes.Count(text, []byte("rows")) == 1 && !bytes.Equal(row, want.Rows[i]) {
+				t.Fatalf("row %d is %s, want %s", i, row, want.Rows[i])
+			}
 		}
 	})
 }

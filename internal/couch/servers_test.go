@@ -33,6 +33,7 @@ var promises = []struct {
 	{"AttachmentsTravelInlineAndStayAsStubs", attachmentsTravelInlineAndStayAsStubs},
 	{"OneBadStubDoesNotKeepItsNeighboursFromBeingWritten", oneBadStubDoesNotKeepItsNeighboursFromBeingWritten},
 	{"ServersSayWhoTheyAre", serversSayWhoTheyAre},
+	{"AListShowsEachLiveDocumentOnceWithItsOtherLeaves", aListShowsEachLiveDocumentOnceWithItsOtherLeaves},
 }
 
 func TestOnPouchDB(t *testing.T) { keepPromises(t, pouchserver.Start(t), putValidator) }
@@ -415,4 +416,49 @@ func dbUpdatesNameTheDatabaseThatChanged(t *testing.T, db *DB) {
 	}
 	cancel()
 	<-writing
+}
+
+func aListShowsEachLiveDocumentOnceWithItsOtherLeaves(t *testing.T, db *DB) {
+	root := revision(1, "1", `{}`)
+	for i, id := range oddIDs {
+		mustWrite(t, db, Write{id, child(root, "b", fmt.Sprintf(`{"i":%d}`, i))}, Write{id, child(root, "a", `{}`)})
+	}
+	dead := child(root, "d", `{}`)
+	dead.Deleted = true
+	mustWrite(t, db, Write{"dead", dead}, Write{"single", root})
+
+	var seen []string
+	for row, err := range db.AllDocs(t.Context(), AllDocsOptions{Conflicts: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, row.ID)
+		doc := jsondoc.MustParse(string(row.Text)).Get("doc")
+		if doc.Get("_id").Text() != row.ID {
+			t.Errorf("row %s", row.Text)
+		}
+		others := len(doc.Get("_conflicts").Elements())
+		if want := slices.Contains(oddIDs, row.ID); want != (others == 1) {
+			t.Errorf("%s: %d other leaves", row.ID, others)
+		}
+	}
+	slices.Sort(seen)
+	if want := slices.Sorted(slices.Values(append([]string{"single"}, oddIDs...))); !slices.Equal(seen, want) {
+		t.Errorf("saw %q, want %q", seen, want)
+	}
+	if got, err := list(t, db, AllDocsOptions{Start: "p", End: "plain"}); err != nil || !slices.Equal(got, []string{"plain"}) {
+		t.Errorf("from p to plain: %q, %v", got, err)
+	}
+	for i, id := range oddIDs { // as a list goes on that broke off behind id
+		l := listing{db: db, call: db.listCall("all_docs", "/_all_docs", AllDocsOptions{}), start: id, begun: true}
+		l.yield = func(row DocRow, err error) bool {
+			if row.ID == id || err != nil {
+				t.Errorf("%d: %q again, %v", i, id, err)
+			}
+			return true
+		}
+		if _, err := l.page(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }

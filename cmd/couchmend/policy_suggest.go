@@ -13,7 +13,7 @@ type policySuggestCmd struct {
 	connection
 	DB       string   `arg:"" name:"db" help:"The database."`
 	Sample   int      `default:"10000" placeholder:"N" help:"Look at no more conflicts than these, drawn fairly: 1 to 100,000. Default: 10,000."`
-	By       []string `placeholder:"FIELD" help:"The member that says what kind a document is, or _id for the beginning of its id. A second one divides kinds. Default: found out."`
+	By       []string `placeholder:"FIELD" help:"The member that says what kind a document is, or _id for the beginning of its id. A second one divides kinds that need several rules. Default: found out."`
 	Output   string   `short:"o" type:"path" placeholder:"FILE" help:"Write the policy into a new file."`
 	Examples bool     `help:"Show values of documents in the comments."`
 	JSON     bool     `name:"json" help:"Print the proposal, its evidence and its shares as one JSON object."`

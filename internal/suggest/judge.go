@@ -237,7 +237,7 @@ func (e *evidence) ofMoments(name string, rises, falls bool, way string) opinion
 	case s.rose+s.fell == 0:
 		return opinion{why: what + ". No change with a base shows its way."}
 	case rises && (known || namesHigh(name)):
-		return opinion{strategy: e.extreme(merge.Max), why: fmt.Sprintf("%s that only rises: %s.", what, way)}
+		return opinion{strategy: e.extreme(merge.Max), why: fmt.Sprintf("%s that only rises: %s. The latest stands, also one of a device whose clock is wrong.", what, way)}
 	case falls && namesLow(name) && s.layout.sortable():
 		return opinion{strategy: e.extreme(merge.Min), why: fmt.Sprintf("%s that only falls: of %s %s did.", what, plural(s.rose+s.fell, "change"), count(s.fell))}
 	case rises:

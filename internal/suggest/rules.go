@@ -140,7 +140,7 @@ func (v *visit) place(at *place, path merge.Path, plain bool) {
 		v.add(f, stands)
 	}
 	switch {
-	case stands == settled && f.Strategy.Kind == merge.ByKey:
+	case stands == settled && f.Strategy.Kind == merge.ByKey && at.keyed[f.Strategy.Key] != nil:
 		v.members(at.keyed[f.Strategy.Key], append(slices.Clone(path), anyName), false)
 	case stands != settled:
 		v.members(at, path, plain)

@@ -44,8 +44,15 @@ func propose(t testing.TB, all iter.Seq[couchmend.Conflict], o suggest.Options) 
 	return p
 }
 
+// reporter is what a test and a rapid check have in common.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // read parses a proposal's text, which must be free of warnings.
-func read(t testing.TB, p *suggest.Proposal) *policy.File {
+func read(t reporter, p *suggest.Proposal) *policy.File {
 	t.Helper()
 	f, err := policy.Parse("proposal", []byte(p.Text), ".", policy.Options{})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/suggest"
+	"pgregory.net/rapid"
 )
 
 // pairs makes conflicts of one kind whose bodies are base, a and b.
@@ -200,4 +201,49 @@ func TestKindsAreToldApart(t *testing.T) {
 			t.Errorf("%s: %d conflicts were measured", c.what, p.Total.Open)
 		}
 	}
+}
+
+func TestWhateverDocumentsHoldAValidPolicyIsProposed(t *testing.T) {
+	name := rapid.SampledFrom([]string{"type", "a", "b", "visits", "seq", "deleted", "a_at", "versions", "*", "**", "", "x.y", "_z", "日本", "no"})
+	var value func(depth int) *rapid.Generator[string]
+	value = func(depth int) *rapid.Generator[string] {
+		scalar := rapid.SampledFrom([]string{
+			`1`, `2`, `-3`, `4.5`, `1e3`, `"x"`, `"a\nb\n"`, `"2026-01-01T00:00:00Z"`, `"2026-01-02"`, `1767254400000`, `true`, `false`, `null`, `[]`, `{}`, `""`,
+			`12345678901234567890`, `1.0`,
+		})
+		if depth == 0 {
+			return scalar
+		}
+		return rapid.OneOf(scalar, rapid.Map(rapid.SliceOfN(value(depth-1), 0, 3), func(v []string) string { return "[" + strings.Join(v, ",") + "]" }),
+			rapid.Custom(func(t *rapid.T) string { return object(t, name, value(depth-1)) }))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var all []couchmend.Conflict
+		shapes := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string { return object(t, name, value(2)) }), 1, 6).Draw(t, "bodies")
+		pick := func(i int) string { return shapes[i%len(shapes)] }
+		for i := range 40 {
+			base := pick(i)
+			if i%7 == 0 {
+				base = ""
+			}
+			all = append(all, conflict(i, base, pick(i+1+i/3), pick(i+2+i/5)))
+		}
+		p, err := suggest.Propose(t.Context(), source(slices.Values(all)), suggest.Options{DB: "medic"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, p)
+		if p.Total.Open != len(all) {
+			t.Errorf("%d of %d conflicts were measured", p.Total.Open, len(all))
+		}
+	})
+}
+
+func object(t *rapid.T, name, value *rapid.Generator[string]) string {
+	names := rapid.SliceOfNDistinct(name, 0, 5, rapid.ID[string]).Draw(t, "names")
+	members := make([]string, len(names))
+	for i, n := range names {
+		members[i] = fmt.Sprintf("%q:%s", n, value.Draw(t, "value"))
+	}
+	return "{" + strings.Join(members, ",") + "}"
 }

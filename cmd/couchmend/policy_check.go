@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ type policyCheckCmd struct {
 	File   string        `arg:"" optional:"" help:"The policy file. Default: as with --policy."`
 	From   []string      `type:"path" placeholder:"FILE" help:"Conflicts to try beside those made up: a file of cases (YAML), or JSON arrays [base, leaf, leaf…], the base null where it can't be had. May be repeated."`
 	Seed   uint64        `default:"1" help:"What the made-up conflicts depend on, and nothing else does: the same seed shows the same."`
-	Runs   int           `default:"200" help:"How many conflicts are made up for each rule."`
+	Runs   int           `default:"200" help:"How many conflicts are made up for each rule; 0: none, those of --db and of files are enough."`
 	Time   time.Duration `default:"10s" help:"At most so long for each rule."`
 	Strict bool          `help:"Let warnings fail, too."`
 	JSON   bool          `name:"json" help:"Print JSON."`
@@ -250,7 +251,7 @@ func (c *checking) run(a *app) laws.Report {
 	bar := a.progress()
 	defer bar.close()
 	under := ""
-	options := laws.Options{Seed: c.cmd.Seed, Runs: c.cmd.Runs, Time: c.cmd.Time, Progress: func(rule string, done, total int) {
+	options := laws.Options{Seed: c.cmd.Seed, Runs: cmp.Or(c.cmd.Runs, -1), Time: c.cmd.Time, Progress: func(rule string, done, total int) {
 		if rule != under {
 			bar.begin(rule)
 			under = rule

@@ -15,10 +15,10 @@ import (
 )
 
 // Options say how much is tried. The zero Options are 200 questions and 10
-// seconds for each rule, with seed 0.
+// seconds for each rule, made up from seed 0.
 type Options struct {
 	Seed uint64
-	Runs int           // questions generated for each rule; 0 is 200
+	Runs int           // questions made up for each rule; 0 is 200, less is none
 	Time time.Duration // for each rule, shrinking apart; 0 is 10 seconds
 	// Progress, where it is set, hears how far a rule has come.
 	Progress func(rule string, done, total int)
@@ -97,7 +97,6 @@ func (s Subject) rule(ctx context.Context, i int, o Options) RuleReport {
 		r.report.Generated++
 		r.ask(ctx, q)
 	}
-	r.report.Unselected = m.missed
 	return r.end(m)
 }
 
@@ -115,6 +114,9 @@ func (r *run) goesOn(ctx context.Context) bool {
 func (r *run) given(ctx context.Context, m *maker, questions []Question, count *int) {
 	for _, q := range questions {
 		if !r.admits(q) {
+			if slices.ContainsFunc(q.Leaves, func(leaf jsondoc.Value) bool { return r.rules(q.ID, leaf) == r.rule }) {
+				r.report.Unfit++
+			}
 			continue
 		}
 		for _, doc := range append([]jsondoc.Value{q.Base}, q.Leaves...) {
@@ -232,6 +234,9 @@ func (r *run) end(m *maker) RuleReport {
 		note("nothing was tried: no document could be made that the rule selects (and its schema takes). Give conflicts with --db or --from")
 	case rep.Merged == 0:
 		note("nothing was shown: every conflict went to review. Give conflicts that the rule merges, with --db or --from")
+	}
+	if rep.Unfit > 0 {
+		note("%d given conflicts were not tried: not all of their documents select the rule and satisfy its schema. They go to review", rep.Unfit)
 	}
 	if m.choked > 0 {
 		note("the resolver failed on %d conflicts made up for it, which then were not tried; the last time with: %s", m.choked, m.words)

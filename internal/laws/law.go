@@ -70,6 +70,12 @@ func (t *trial) settle(ctx context.Context, s *site, how string) Answer {
 	return Answer{How: how, Outcome: couchmend.Delete}
 }
 
+// failed reports whether a resolver got no further for a reason that says nothing
+// of its answer: another attempt may end otherwise.
+func (a Answer) failed() bool {
+	return a.Reason.IsResolvers() && a.Reason != couchmend.ReasonResolverUnstable
+}
+
 // answers reports whether an answer is one, and not a review.
 func (a Answer) answers() bool { return a.Outcome != couchmend.Review }
 
@@ -77,7 +83,7 @@ func (a Answer) answers() bool { return a.Outcome != couchmend.Review }
 // a wrong value: where only one way ends in review, that is a warning.
 func (t *trial) compare(q Question, a, b Answer, means func(where []string) string) *breach {
 	switch {
-	case !a.answers() && !b.answers():
+	case !a.answers() && !b.answers(), a.failed(), b.failed():
 		return nil
 	case !a.answers() || !b.answers():
 		return &breach{status: Warning, answers: []Answer{a, b},
@@ -136,6 +142,9 @@ func (t *trial) deterministic(ctx context.Context, q Question) *breach {
 		ways = append(ways, ask(t.fresh, "in a fresh process"))
 	}
 	for _, other := range ways {
+		if first.failed() || other.failed() {
+			continue
+		}
 		if other.Reason == couchmend.ReasonResolverUnstable || other.Outcome != first.Outcome || !bytes.Equal(other.Body, first.Body) {
 			broken := &breach{status: Failed, answers: []Answer{first, other}, means: unstable}
 			for _, d := range differences(t.rule, nil, jsondoc.Value(first.Body), jsondoc.Value(other.Body)) {

@@ -124,19 +124,21 @@ type Explanation struct {
 
 // RuleReport is what was found out about one rule.
 type RuleReport struct {
-	Rule       string                   `json:"rule"`
-	Promises   []Promise                `json:"promises"`
-	Sampled    int                      `json:"sampled"`   // questions from databases
-	FromFiles  int                      `json:"files"`     // from files
-	Generated  int                      `json:"generated"` // made up
-	Merged     int                      `json:"merged"`    // questions that the rule decided
-	Reviewed   int                      `json:"reviewed"`
-	Reasons    map[couchmend.Reason]int `json:"reasons,omitempty"` // of the reviews
-	Decisions  int                      `json:"decisions"`         // that were made in all
-	Laws       []Verdict                `json:"laws"`
-	Notes      []string                 `json:"notes,omitempty"` // what was not shown, and why
-	OutOfTime  bool                     `json:"out_of_time,omitempty"`
-	Unselected int                      `json:"unselected,omitempty"` // questions made for the rule that it does not select
+	Rule      string                   `json:"rule"`
+	Promises  []Promise                `json:"promises"`
+	Sampled   int                      `json:"sampled"`   // questions from databases
+	FromFiles int                      `json:"files"`     // from files
+	Generated int                      `json:"generated"` // made up
+	Merged    int                      `json:"merged"`    // questions that the rule decided
+	Reviewed  int                      `json:"reviewed"`
+	Reasons   map[couchmend.Reason]int `json:"reasons,omitempty"` // of the reviews
+	Decisions int                      `json:"decisions"`         // that were made in all
+	Laws      []Verdict                `json:"laws"`
+	Notes     []string                 `json:"notes,omitempty"` // what was not shown, and why
+	OutOfTime bool                     `json:"out_of_time,omitempty"`
+	// Unfit are given conflicts of which not every document selects the rule and
+	// satisfies its schema: they go to review, and were not tried.
+	Unfit int `json:"unfit,omitempty"`
 }
 
 // Severity is how grave a static finding is.

@@ -239,7 +239,7 @@ func excuse(rule *merge.Rule, q Question, d difference) string {
 // unclocked reports whether the clock beside a value does not tell its versions
 // apart: one value with two readings, or two values with one.
 func unclocked(q Question, d difference) bool {
-	values, clocks := at(q, d.path), at(q, d.strategy.Beside)
+	values, clocks := valuesOf(q, d.path), valuesOf(q, d.strategy.Beside)
 	for i := range values {
 		for j := range i {
 			if jsondoc.Equal(values[i], values[j]) != jsondoc.Equal(clocks[i], clocks[j]) {
@@ -283,7 +283,7 @@ func softDeleted(rule *merge.Rule, q Question) bool {
 	if rule.SoftDelete == nil {
 		return false
 	}
-	return slices.ContainsFunc(at(q, rule.SoftDelete.Field), func(v jsondoc.Value) bool {
+	return slices.ContainsFunc(valuesOf(q, rule.SoftDelete.Field), func(v jsondoc.Value) bool {
 		return v != nil && !slices.Contains([]string{"false", "null", "0", `""`}, string(v))
 	})
 }

@@ -48,7 +48,7 @@ func (t *trial) shrink(ctx context.Context, law Law, q Question, b *breach, dead
 // spread is a question whose documents all have another value at a path, the
 // plainest that there are.
 func spread(q Question, path merge.Path) Question {
-	values := at(q, path)
+	values := valuesOf(q, path)
 	for i, v := range values {
 		switch v.Kind() {
 		case '0':
@@ -104,7 +104,7 @@ func allPaths(q Question) []merge.Path {
 	for len(level) > 0 {
 		var next []merge.Path
 		for _, path := range level {
-			for _, name := range memberNames(at(q, path)...) {
+			for _, name := range memberNames(valuesOf(q, path)...) {
 				p := append(slices.Clone(path), name)
 				if !seen[p.String()] {
 					seen[p.String()] = true
@@ -118,8 +118,8 @@ func allPaths(q Question) []merge.Path {
 	return all
 }
 
-// at are the values at a path: the base's, where there is one, and the leaves'.
-func at(q Question, path merge.Path) []jsondoc.Value {
+// valuesOf are the values at a path: the base's, where there is one, and the leaves'.
+func valuesOf(q Question, path merge.Path) []jsondoc.Value {
 	var values []jsondoc.Value
 	if q.Base != nil {
 		values = append(values, q.Base.At(path...))
@@ -130,7 +130,8 @@ func at(q Question, path merge.Path) []jsondoc.Value {
 	return values
 }
 
-// withAt is a question with other values at a path, in the order of at.
+// withAt is a question with other values at a path, in the order of
+// valuesOf.
 func withAt(q Question, path merge.Path, values []jsondoc.Value) Question {
 	with := q
 	with.Leaves = slices.Clone(q.Leaves)
@@ -152,7 +153,7 @@ func withAt(q Question, path merge.Path, values []jsondoc.Value) Question {
 
 // simplerAt are questions that say less at one place.
 func simplerAt(q Question, path merge.Path) []Question {
-	values := at(q, path)
+	values := valuesOf(q, path)
 	n := len(values)
 	simpler := []Question{withAt(q, path, make([]jsondoc.Value, n))}
 	for i := range values { // a change taken back

@@ -90,7 +90,7 @@ func expected(rule *merge.Rule, s merge.Strategy) string {
 		return "always: a join, with a base or without, while the set only grows; an element taken out may come back"
 	}
 	if s.Kind == merge.Latest {
-		return "always: a join of value and clock, with a base or without, while each edit counts the clock up and no two write the same value"
+		return "always: a join of value and clock, with a base or without, while each edit of the value, and no other, counts the clock up"
 	}
 	return "always: a join, with a base or without"
 }
@@ -223,8 +223,7 @@ func excuse(rule *merge.Rule, q Question, d difference) string {
 		return "union: an element was taken out. That stands only where nobody else changes the set before all have heard of it: who met whom first decides whether it comes back. " +
 			"Sets that only grow have no such doubt"
 	case d.strategy.Kind == merge.Latest && holdingOf(rule, d.strategy) == always && unclocked(q, d):
-		return fmt.Sprintf("latest by %s: one value was written at two readings of the clock, or edited without it. Given a base, a value that equals it counts as not edited, whatever its clock says: "+
-			"let each edit of the value count its clock up, and nothing else", d.strategy.Beside)
+		return fmt.Sprintf("latest by %s: the value was edited and its clock was not counted up: how late the edit is, nobody can tell. Let each edit of the value count its clock up", d.strategy.Beside)
 	case holdingOf(rule, d.strategy) != byTiming:
 		return ""
 	case d.strategy.Kind == merge.Winner:
@@ -236,18 +235,12 @@ func excuse(rule *merge.Rule, q Question, d difference) string {
 		"Every site ends with one value; which of them it is, timing decides. A clock beside the value, {latest: FIELD}, leaves no such doubt", rule.Clock.Path)
 }
 
-// unclocked reports whether the clock beside a value does not tell its versions
-// apart: one value with two readings, or two values with one.
+// unclocked reports whether some leaf has another value than the base and the
+// same reading of its clock.
 func unclocked(q Question, d difference) bool {
-	values, clocks := valuesOf(q, d.path), valuesOf(q, d.strategy.Beside)
-	for i := range values {
-		for j := range i {
-			if jsondoc.Equal(values[i], values[j]) != jsondoc.Equal(clocks[i], clocks[j]) {
-				return true
-			}
-		}
-	}
-	return false
+	return q.Base != nil && slices.ContainsFunc(q.Leaves, func(leaf jsondoc.Value) bool {
+		return !jsondoc.Equal(leaf.At(d.path...), q.Base.At(d.path...)) && jsondoc.Equal(leaf.At(d.strategy.Beside...), q.Base.At(d.strategy.Beside...))
+	})
 }
 
 // removed reports whether a leaf lacks an element that the base has, in the set

@@ -40,7 +40,7 @@ func TestStrategiesKeepWhatIsPromisedOfThem(t *testing.T) {
 	for rule, shaken := range map[string][]Law{ // laws that may end in a warning
 		`fields: { a: union, b: union }`:                                                   nil,
 		`fields: { a: max, b: min }`:                                                       nil,
-		`fields: { a: { latest: a_at } }, collision: merge`:                                {Associative, Agreement},
+		`fields: { a: { latest: a_at } }, collision: merge`:                                nil,
 		`fields: { a: sum, b: sum }`:                                                       {Commutative, Associative, Agreement}, // a removal may be reviewed, or not
 		`fields: { a: append }`:                                                            {Commutative, Associative, Agreement},
 		`fields: { a: text }`:                                                              {Commutative, Associative, Agreement},
@@ -167,6 +167,22 @@ func TestFieldsThatDifferAndThatNothingCoversAreCounted(t *testing.T) {
 	want := "fields.lmp differs in 2 of 3 sampled conflicts and no strategy covers it: they go to review"
 	if len(found) != 1 || found[0].Text != want {
 		t.Errorf("got %+v, want %q", found, want)
+	}
+}
+
+func TestAClockThatCountsOtherEditsTooIsFound(t *testing.T) {
+	s := ruled(t, `fields: { lmp: { latest: updated_at } }`)
+	s.Samples = []Question{{
+		ID:   "doc",
+		Base: jsondoc.MustParse(`{"type":"visit","lmp":"a","updated_at":1}`),
+		Leaves: []jsondoc.Value{
+			jsondoc.MustParse(`{"type":"visit","lmp":"b","updated_at":2}`),
+			jsondoc.MustParse(`{"type":"visit","lmp":"a","updated_at":3,"note":"x"}`),
+		},
+	}}
+	found := Static(s)
+	if len(found) != 1 || !strings.Contains(found[0].Text, "updated_at, which counts up in 1 of 1 given edits that leave the value as it was") {
+		t.Errorf("%+v", found)
 	}
 }
 

@@ -114,10 +114,34 @@ func (in *inspector) clocks() {
 		if in.holdsTimes(beside) {
 			in.say(SeverityWarning, "%s goes by %s, which holds times: a wall clock. %s", f.Pattern, beside, strings.ToUpper(wall[:1])+wall[1:])
 		}
+		if n, of := in.ticksAlone(f); n > 0 {
+			in.say(SeverityWarning, "%s goes by %s, which counts up in %d of %d given edits that leave the value as it was: such an edit counts as the latest word on the value, and takes another one's edit back. Give it a clock that speaks for it alone", f.Pattern, beside, n, of)
+		}
 		if sharedClock(&in.rule.Rule, beside) {
 			in.say(SeverityWarning, "%s is the clock of several fields: an edit of one dates the others, so that the latest edit of a field may lose. Give each field a clock of its own", beside)
 		}
 	}
+}
+
+// ticksAlone counts the edits, of all that are known with their base and that
+// leave a value as it was, that count its clock up all the same.
+func (in *inspector) ticksAlone(f merge.Field) (n, of int) {
+	if sharedClock(&in.rule.Rule, f.Strategy.Beside) {
+		return 0, 0
+	}
+	for _, q := range slices.Concat(in.subject.Samples, in.subject.Cases) {
+		for _, leaf := range q.Leaves {
+			same := jsondoc.Equal(leaf.At(f.Pattern...), q.Base.At(f.Pattern...))
+			if q.Base == nil || !same || in.subject.Policy.Select(leaf, q.ID) != &in.rule.Rule {
+				continue
+			}
+			of++
+			if !jsondoc.Equal(leaf.At(f.Strategy.Beside...), q.Base.At(f.Strategy.Beside...)) {
+				n++
+			}
+		}
+	}
+	return n, of
 }
 
 // holdsTimes reports whether sampled documents have a time at path.
@@ -229,7 +253,7 @@ func (in *inspector) covered() {
 			continue
 		}
 		asked++
-		for _, path := range in.disputed(nil, q.Base, q.Leaves) {
+		for _, path := range in.disputed(nil, q.Base != nil, q.Base, q.Leaves) {
 			if counts[path]++; counts[path] == 1 {
 				order = append(order, path)
 			}
@@ -256,8 +280,8 @@ func (in *inspector) selectedBy(path merge.Path) bool {
 }
 
 // disputed lists the places that two leaves changed differently, or that differ
-// where there is no base, and that no strategy covers.
-func (in *inspector) disputed(path merge.Path, base jsondoc.Value, leaves []jsondoc.Value) []string {
+// where the base is not known, and that no strategy covers.
+func (in *inspector) disputed(path merge.Path, known bool, base jsondoc.Value, leaves []jsondoc.Value) []string {
 	objects := !slices.ContainsFunc(leaves, func(v jsondoc.Value) bool { return v.Kind() != '{' })
 	if _, opens := in.rule.StrategyAt(path); objects && opens {
 		var all []string
@@ -266,14 +290,14 @@ func (in *inspector) disputed(path merge.Path, base jsondoc.Value, leaves []json
 			for i, leaf := range leaves {
 				below[i] = leaf.Get(name)
 			}
-			all = append(all, in.disputed(append(slices.Clone(path), name), base.Get(name), below)...)
+			all = append(all, in.disputed(append(slices.Clone(path), name), known, base.Get(name), below)...)
 		}
 		return all
 	}
 	var different []jsondoc.Value
 	for _, v := range leaves {
-		known := func(other jsondoc.Value) bool { return jsondoc.Equal(other, v) }
-		if !slices.ContainsFunc(different, known) && (base == nil || !known(base)) {
+		same := func(other jsondoc.Value) bool { return jsondoc.Equal(other, v) }
+		if !slices.ContainsFunc(different, same) && !(known && same(base)) {
 			different = append(different, v)
 		}
 	}

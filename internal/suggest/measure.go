@@ -93,27 +93,45 @@ func decideAll(ctx context.Context, p *policy.Policy, choices map[string][]*choi
 	return outcomes
 }
 
-// batchSize is how many conflicts are decided at a time.
-const batchSize = 100
+// A batch is cut after batchSize conflicts, or when it holds batchBytes of
+// documents (I11).
+const (
+	batchSize  = 100
+	batchBytes = 16 << 20
+)
 
 // batches cuts a source into pieces.
 func batches(source Source) iter.Seq2[[]couchmend.Conflict, error] {
 	return func(yield func([]couchmend.Conflict, error) bool) {
 		var batch []couchmend.Conflict
+		size := 0
 		for c, err := range source {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if batch = append(batch, c); len(batch) == batchSize {
-				if !yield(batch, nil) {
-					return
-				}
-				batch = nil
+			batch, size = append(batch, c), size+bytesOf(c)
+			if len(batch) < batchSize && size < batchBytes {
+				continue
 			}
+			if !yield(batch, nil) {
+				return
+			}
+			batch, size = nil, 0
 		}
 		yield(batch, nil)
 	}
+}
+
+func bytesOf(c couchmend.Conflict) int {
+	n := 0
+	for _, r := range c.Leaves {
+		n += len(r.Body)
+	}
+	for _, r := range c.Bases {
+		n += len(r.Body)
+	}
+	return n
 }
 
 // parse reads a text of the proposal as `run` would.

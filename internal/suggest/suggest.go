@@ -31,8 +31,10 @@ type Options struct {
 }
 
 // Propose reads the source three times and proposes a policy for what it
-// yields. Errors are those of the source.
+// yields. Errors are those of the source, the context's, and of KindUsage where
+// no kinds can be told apart by Options.By.
 func Propose(ctx context.Context, source Source, o Options) (*Proposal, error) {
+	source = until(ctx, source)
 	p := &Proposal{DB: o.DB, Policy: policyName(o.DB), By: []string{}, Rules: []Rule{}}
 	kinder, err := p.takeCensus(source, o.By)
 	if err != nil {
@@ -55,6 +57,20 @@ func Propose(ctx context.Context, source Source, o Options) (*Proposal, error) {
 	p.Text = p.render()
 	_, err = p.parse(p.Text)
 	return p, err
+}
+
+// until ends a source with the context's error when that ends.
+func until(ctx context.Context, source Source) Source {
+	return func(yield func(couchmend.Conflict, error) bool) {
+		for c, err := range source {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // takeCensus finds out by which fields documents say what kind they are.

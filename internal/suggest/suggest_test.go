@@ -3,6 +3,7 @@ package suggest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -20,7 +21,10 @@ import (
 	"github.com/couchmend/couchmend/internal/policy"
 	"github.com/couchmend/couchmend/internal/suggest"
 	"github.com/couchmend/couchmend/internal/suggest/clinic"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func source(all iter.Seq[couchmend.Conflict]) suggest.Source {
 	return func(yield func(couchmend.Conflict, error) bool) {
@@ -327,6 +331,15 @@ func TestAnErrorOfTheSourceEndsIt(t *testing.T) {
 		}
 	}
 	if _, err := suggest.Propose(context.Background(), failing, suggest.Options{DB: "medic"}); couchmend.KindOf(err) != couchmend.KindUnreachable {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestItEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := suggest.Propose(ctx, source(clinic.Conflicts(clinic.Options{Docs: 50, Seed: 1})), suggest.Options{DB: "medic"})
+	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }

@@ -213,7 +213,8 @@ func (w *walk) object(at *place, base, a, b jsondoc.Value, depth int) {
 			names[name] = true
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	sorted := slices.Sorted(maps.Keys(names))
+	for _, name := range sorted {
 		was, x, y := bases[name], mine[name], theirs[name]
 		if bytes.Equal(x, y) && (!w.exact || bytes.Equal(was, x)) {
 			continue
@@ -222,9 +223,13 @@ func (w *walk) object(at *place, base, a, b jsondoc.Value, depth int) {
 		if sub == nil {
 			continue
 		}
-		if w.exact && !at.wild {
-			w.clocksBeside(sub, name, bases, mine)
-			w.clocksBeside(sub, name, bases, theirs)
+		if w.exact && len(sorted) <= maxMembers {
+			for _, clock := range sorted {
+				if isBeside(name, clock) {
+					sub.besideOn(mine, bases, name, clock)
+					sub.besideOn(theirs, bases, name, clock)
+				}
+			}
 		}
 		w.value(sub, was, x, y, depth+1)
 	}
@@ -238,22 +243,16 @@ func membersOf(v jsondoc.Value) map[string]jsondoc.Value {
 	return members
 }
 
-// clocksBeside counts whether what may be the clock of a value rose on a side
-// that changed the value.
-func (w *walk) clocksBeside(at *place, name string, bases, side map[string]jsondoc.Value) {
-	if jsondoc.Unchanged(bases[name], side[name]) {
-		return
-	}
-	for _, suffix := range besides {
-		clock := name + suffix
-		now, was := side[clock], bases[clock]
-		switch {
-		case now == nil && was == nil:
-		case now != nil && (was == nil || kindOf(was) == kindOf(now) && compareOrdered(was, now) < 0):
-			at.clockBeside(clock, against{pro: 1})
-		default:
-			at.clockBeside(clock, against{con: 1})
-		}
+// besideOn counts whether what may be the clock of a value rose on a side that
+// changed the value.
+func (p *place) besideOn(side, bases map[string]jsondoc.Value, name, clock string) {
+	now, was := side[clock], bases[clock]
+	switch {
+	case jsondoc.Unchanged(bases[name], side[name]), now == nil && was == nil:
+	case now != nil && (was == nil || kindOf(was) == kindOf(now) && compareOrdered(was, now) < 0):
+		p.clockBeside(clock, against{pro: 1})
+	default:
+		p.clockBeside(clock, against{con: 1})
 	}
 }
 

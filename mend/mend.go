@@ -102,25 +102,11 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 		c.workers = 2
 	}
 	var err error
-	if o.PolicyFile != "" {
-		if c.Policy, err = policy.Load(o.PolicyFile, policy.Options{Resolvers: o.Resolvers, Log: o.Log}); err != nil {
-			return nil, err
-		}
-		for _, w := range c.Policy.Warnings {
-			o.Log.Warn("policy", "warning", w.String())
-		}
-		if err := o.fill(c.Policy.Server); err != nil {
-			return nil, err
-		}
-	}
-	if o.Username == "" {
-		o.Password = "" // COUCHDB_PASSWORD is set for somebody else
-	}
-	if o.URL == "" {
-		return nil, &couchmend.Error{Op: "connect", Kind: couchmend.KindUsage, Err: errors.New("no server is named: give --couchdb, COUCHDB_URL, or couchdb: {url: …} in the policy file")}
-	}
-	if c.Server, err = couch.Open(o.couch()); err != nil {
+	if c.Policy, err = o.load(); err != nil {
 		return nil, err
+	}
+	if c.Server, err = o.connect(); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	open := ledger.Open
 	if o.Share {
@@ -145,6 +131,23 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 		Match: c.Match, Names: c.names(), Reset: c.Mender.Forget,
 	})
 	return c, nil
+}
+
+// Connect prepares the server that Open would, for what needs no state. It does
+// not ask the server anything yet. The server's Close ends it.
+func Connect(o Options) (*couch.Server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	file, err := o.load()
+	if err != nil {
+		return nil, err
+	}
+	server, err := o.connect()
+	if file != nil {
+		err = errors.Join(err, file.Close())
+	}
+	return server, err
 }
 
 // Close ends what Open began, the processes of custom resolvers with it. State

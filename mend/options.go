@@ -1,9 +1,42 @@
 package mend
 
 import (
+	"errors"
+
+	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/policy"
 )
+
+// load reads the policy file, if there is one, and takes from it what the
+// options leave open.
+func (o *Options) load() (*policy.File, error) {
+	if o.PolicyFile == "" {
+		return nil, nil
+	}
+	file, err := policy.Load(o.PolicyFile, policy.Options{Resolvers: o.Resolvers, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range file.Warnings {
+		o.Log.Warn("policy", "warning", w.String())
+	}
+	if err := o.fill(file.Server); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// connect prepares the server that the options name.
+func (o *Options) connect() (*couch.Server, error) {
+	if o.Username == "" {
+		o.Password = "" // COUCHDB_PASSWORD is set for somebody else
+	}
+	if o.URL == "" {
+		return nil, &couchmend.Error{Op: "connect", Kind: couchmend.KindUsage, Err: errors.New("no server is named: give --couchdb, COUCHDB_URL, or couchdb: {url: …} in the policy file")}
+	}
+	return couch.Open(o.couch())
+}
 
 // fill takes from a policy's couchdb: section what the options leave open.
 func (o *Options) fill(s policy.Server) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/ledger"
 	"github.com/couchmend/couchmend/internal/policy"
 	"github.com/couchmend/couchmend/mend"
@@ -35,6 +36,24 @@ type connection struct {
 
 // open opens couchmend, with those options that are a verb's own.
 func (c *connection) open(a *app, own func(*mend.Options)) (*mend.Couchmend, error) {
+	o, err := c.options(a)
+	if err != nil {
+		return nil, err
+	}
+	own(&o)
+	return mend.Open(a.ctx, o)
+}
+
+// server is for verbs that need the server and no state.
+func (c *connection) server(a *app) (*couch.Server, error) {
+	o, err := c.options(a)
+	if err != nil {
+		return nil, err
+	}
+	return mend.Connect(o)
+}
+
+func (c *connection) options(a *app) (mend.Options, error) {
 	o := mend.Options{
 		URL: c.CouchDB, Username: c.User, Password: os.Getenv("COUCHDB_PASSWORD"), Token: os.Getenv("COUCHDB_TOKEN"),
 		Cookie: c.Cookie, ClientCert: c.ClientCert, ClientKey: c.ClientKey, CAFile: c.CAFile,
@@ -51,12 +70,11 @@ func (c *connection) open(a *app, own func(*mend.Options)) (*mend.Couchmend, err
 		}
 		text, err := policy.ReadSecret(secret.file)
 		if err != nil {
-			return nil, err
+			return o, err
 		}
 		*secret.to = text
 	}
-	own(&o)
-	return mend.Open(a.ctx, o)
+	return o, nil
 }
 
 // visit opens couchmend for a moment, beside a `run` if there is one. The state

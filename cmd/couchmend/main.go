@@ -33,6 +33,7 @@ type cli struct {
 	History historyCmd `cmd:"" group:"One document:" help:"List what was decided about a document."`
 	Undo    undoCmd    `cmd:"" group:"One document:" help:"Take the newest decision on a document back."`
 
+	Refs   refsCmd   `cmd:"" group:"All of it:" help:"Say who refers to these ids, and at which place."`
 	Review reviewCmd `cmd:"" group:"All of it:" help:"What waits for a person."`
 	Pause  pauseCmd  `cmd:"" group:"All of it:" help:"Stop all writing to a database, or to all; or list such pauses."`
 	Resume resumeCmd `cmd:"" group:"All of it:" help:"End a pause."`

@@ -27,10 +27,11 @@ type View struct {
 	// or in use right now.
 	Leftovers []string
 
-	db   *couch.DB
-	ids  []string
-	o    Options
-	name string
+	db    *couch.DB
+	ids   []string
+	o     Options
+	name  string
+	files bool // the server may have written some
 }
 
 // viewPrefix begins the name of every such design document; viewEnd is behind
@@ -42,7 +43,8 @@ const viewPrefix, viewEnd = "couchmend-refs-", "couchmend-refs."
 // document follows from ids: what a crash left behind is used and removed by the
 // next search for the same.
 //
-// It takes the rights of a database admin (KindForbidden).
+// It takes the rights of a database admin (KindForbidden), and a CouchDB:
+// PouchDB's server is KindRefused.
 func OpenView(ctx context.Context, db *couch.DB, ids []string, o Options) (*View, error) {
 	s, err := newSearch(ids)
 	if err != nil {
@@ -122,9 +124,14 @@ func (v *View) build(ctx context.Context) error {
 	total, least := int64(0), int64(-1)
 	for moved := time.Now(); time.Since(moved) < stalled; {
 		pending, building, err := v.db.ViewPending(ctx, v.name)
-		if err != nil {
+		switch {
+		case couchmend.KindOf(err) == couchmend.KindNotFound:
+			return &couchmend.Error{Op: "build view", DB: v.db.Name(), Kind: couchmend.KindRefused,
+				Err: errors.New("this server has no views like CouchDB's: search without a view")}
+		case err != nil:
 			return err
 		}
+		v.files = true
 		if least < 0 || pending < least {
 			least, moved = pending, time.Now()
 		}
@@ -173,6 +180,9 @@ func (v *View) Close(ctx context.Context) error {
 	defer cancel()
 	if err := v.db.DropDesign(ctx, v.name); err != nil {
 		return fmt.Errorf("_design/%s is left behind: %w", v.name, err)
+	}
+	if !v.files {
+		return nil
 	}
 	err := v.db.CleanViews(ctx)
 	kinds := []couchmend.Kind{couchmend.KindForbidden, couchmend.KindNotFound} // somebody's next cleanup does it

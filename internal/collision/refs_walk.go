@@ -112,8 +112,8 @@ func (w *walk) string() ([]byte, error) {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1], nil
 	}
-	w.text, err = jsontext.AppendUnquote(w.text[:0], quoted)
-	return w.text, err
+	w.text, _ = jsontext.AppendUnquote(w.text[:0], quoted) // it errs for a lone surrogate, and replaces it
+	return w.text, nil
 }
 
 func (w *walk) push(name []byte) {

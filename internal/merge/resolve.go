@@ -95,7 +95,9 @@ func (m *merger) ask(joined, base side, exact bool, sides []side) side {
 	answer, err := m.rule.Resolver.Resolve(m.ctx, before, asked)
 	if err == nil {
 		if joined.body, joined.deleted, err = m.checked(answer); err == nil {
-			joined.body = exactAs(joined.body, bodies...)
+			joined.body, err = exactAs(joined.body, bodies...)
+		}
+		if err == nil {
 			attribute(joined.origins, nil, joined.body, sides, "by "+m.rule.ResolverName)
 			return joined
 		}
@@ -118,7 +120,7 @@ func (s *step) custom(path Path, strategy Strategy, base, a, b jsondoc.Value) js
 	var v jsondoc.Value
 	if err == nil && answer != nil {
 		if v, err = parsed(answer); err == nil {
-			v = exactAs(v, a, b, base)
+			v, err = exactAs(v, a, b, base)
 		}
 	}
 	if err != nil {
@@ -209,14 +211,23 @@ func (m *merger) failed(place, name string, err error) {
 }
 
 // exactAs returns an answer with each number that lost digits or its fraction
-// in a language whose numbers are all float64 as the question had it (I8).
-func exactAs(answer jsondoc.Value, asked ...jsondoc.Value) jsondoc.Value {
-	for _, v := range asked {
-		if v != nil {
-			answer = jsondoc.Restored(v, answer)
+// in a language whose numbers are all float64 as the question had it (I8). Where
+// two numbers of the question lost so much that they became one, nobody knows
+// which one the answer means, and whoever won must not decide it (I4).
+func exactAs(answer jsondoc.Value, asked ...jsondoc.Value) (jsondoc.Value, error) {
+	forth, back := answer, answer
+	for i := range asked {
+		if v := asked[i]; v != nil {
+			forth = jsondoc.Restored(v, forth)
+		}
+		if v := asked[len(asked)-1-i]; v != nil {
+			back = jsondoc.Restored(v, back)
 		}
 	}
-	return answer
+	if !jsondoc.Equal(forth, back) {
+		return nil, &couchmend.ResolverError{Reason: couchmend.ReasonResolverOutput, Err: fmt.Errorf("it returned %s with a number rounded that may be either of two: give it long numbers as text", shown(answer))}
+	}
+	return forth, nil
 }
 
 // attribute notes of each place at which the sides or the answer differ where

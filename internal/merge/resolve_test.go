@@ -159,6 +159,39 @@ func TestAFieldsResolverIsAskedAboutItsValuesAlone(t *testing.T) {
 	}
 }
 
+// JavaScript makes one number of these two: the winner's must not be put in the
+// other one's place.
+func TestARoundedNumberThatMayBeEitherOfTwoIsNoAnswer(t *testing.T) {
+	const a, b, rounded = `{"x":12345678901234567891,"o":{"p":1,"q":1.0}}`, `{"x":12345678901234567893,"o":{"q":1.00,"p":1}}`, `{"x":12345678901234567000,"o":{"p":1,"q":1}}`
+	field := func(answer string) *Rule {
+		return &Rule{Fields: []Field{{Pattern: Path{"x"}, Strategy: Strategy{Kind: Custom, Resolver: answering(answer), ResolverName: "x.js"}}}}
+	}
+	for _, c := range []struct {
+		rule                *Rule
+		base, winner, loser string
+		want                string // the reason, or the merged x
+	}{
+		{resolving(answering(rounded)), `{"x":0}`, a, b, "resolver_output"},
+		{resolving(answering(rounded)), "", b, a, "resolver_output"},
+		{resolving(answering(rounded)), a, b, `{"x":1}`, "resolver_output"},
+		{field(`12345678901234567000`), `{"x":0}`, a, b, "resolver_output"},
+		{resolving(answering(a)), `{"x":0}`, b, a, "12345678901234567891"},
+		{resolving(answering(rounded)), a, a, `{"x":1}`, "12345678901234567891"},
+		{resolving(answering(rounded)), a, a, rounded, "12345678901234567891"},
+		{resolving(answering(rounded)), a, rounded, a, "12345678901234567891"},
+		{field(`12345678901234567893`), `{"x":0}`, a, b, "12345678901234567893"},
+	} {
+		r, refusal := mergeOf(c.rule, c.base, c.winner, c.loser)
+		got := string(jsondoc.Value(r.Body).Get("x"))
+		if refusal != nil {
+			got = string(refusal.Reason)
+		}
+		if got != c.want {
+			t.Errorf("base %s, winner %s, other %s: got %s, want %s", c.base, c.winner, c.loser, got, c.want)
+		}
+	}
+}
+
 func TestEachFieldThatAResolverMadeSaysWhereItMayComeFrom(t *testing.T) {
 	r, _ := mergeOf(resolving(answering(`{"same":1,"o":{"w":1,"l":2,"new":5}}`)), `{}`,
 		`{"same":1,"o":{"w":1,"l":0,"gone":1}}`, `{"same":1,"o":{"w":0,"l":2,"gone":1}}`)

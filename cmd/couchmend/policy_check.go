@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/cases"
 	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/laws"
@@ -220,8 +221,23 @@ type sampling struct {
 	seen int
 }
 
+// databases lists what is to be read, and errs where a name is of none, or the
+// policy does not speak of it.
 func (s *sampling) databases(ctx context.Context, c *mend.Couchmend) ([]string, error) {
-	return (&scan{cmd: &scanCmd{connection: s.cmd.connection}}).databases(ctx, c)
+	found, err := c.Feed.Databases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range s.cmd.Databases {
+		switch {
+		case strings.ContainsAny(name, `*?[\`) || slices.Contains(found, name):
+		case len(s.file.Databases) > 0 && s.file.For(name) == nil:
+			return nil, &couchmend.Error{Op: "policy check", DB: name, Kind: couchmend.KindUsage, Err: errors.New("the policy file has no policy for this database: add it under databases")}
+		default:
+			return nil, &couchmend.Error{Op: "policy check", DB: name, Kind: couchmend.KindNotFound, Err: fmt.Errorf("%s has no such database", c.Server.URL())}
+		}
+	}
+	return found, nil
 }
 
 func (s *sampling) mender(c *mend.Couchmend) *mender.Mender { return c.Mender }

@@ -222,7 +222,11 @@ func schemaPaths(s *schema.Schema, rule *merge.Rule, at merge.Path, depth int) [
 			all = append(all, schemaPaths(s, rule, path, depth+1)...)
 		case strategy.Kind == merge.ByKey:
 			all = append(all, path)
-			all = append(all, schemaPaths(s, rule, append(path, "*"), depth+1)...)
+			for _, below := range schemaPaths(s, rule, append(path, "*"), depth+1) {
+				if len(below) != len(path)+2 || below[len(below)-1] != strategy.Key { // elements that differ there are two
+					all = append(all, below)
+				}
+			}
 		default:
 			all = append(all, path)
 		}
@@ -239,7 +243,8 @@ func (in *inspector) covered() {
 	if s := in.rule.LeafSchema; s != nil {
 		var bare []string
 		for _, path := range schemaPaths(s, &in.rule.Rule, nil, 0) {
-			if in.bare(path) && !in.selectedBy(path) {
+			softly := in.rule.SoftDelete != nil && slices.Equal(in.rule.SoftDelete.Field, path)
+			if in.bare(path) && !softly && !in.selectedBy(path) {
 				bare = append(bare, path.String())
 			}
 		}

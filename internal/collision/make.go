@@ -159,7 +159,9 @@ func (p *Plan) add(ctx context.Context, rules decide.Rules, g histories, keep bo
 	switch {
 	case g.deleted():
 		v.Leaves = revsOf(g.conflict.Dead)
-		v.Moved = slices.ContainsFunc(g.conflict.Dead, isMoved)
+		if id, ok := movedTo(p.ID, g); ok {
+			v.NewID, v.Moved = id, true
+		}
 		v.Deleted = !v.Moved
 	case keep:
 		v.NewID = p.ID

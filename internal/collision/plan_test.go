@@ -204,6 +204,26 @@ func TestALateEditFollowsItsVersion(t *testing.T) {
 	}
 }
 
+// A split that is taken back is one in the other direction.
+func TestASplitCanBeTakenBackAndRepeated(t *testing.T) {
+	p := plan(t, plain, conflict(version(person, "1-b"), version(report, "1-a")), Wish{})
+	moved := p.Versions[0]
+	back := decide.SplitBurial(nil, *moved.Revision, old, 1000)
+	late := LateLeaves(couchmend.Conflict{ID: moved.NewID, Leaves: []couchmend.Revision{version(person, "2-late 1-b")}, Dead: []couchmend.Revision{back}})
+	if len(late) != 1 || late[0].NewID != old {
+		t.Errorf("what was written onto it meanwhile goes to %+v", late)
+	}
+	restored := conflict(decide.Again(version(person, "1-b"), p.Bury[0], 1000), decide.Again(version(report, "1-a"), p.Bury[1], 1000))
+	if late := LateLeaves(restored); len(late) != 0 {
+		t.Errorf("what was restored is late: %+v", late)
+	}
+	again := plan(t, plain, restored, Wish{})
+	v, ok := again.Version(moved.Name)
+	if !ok || v.NewID != moved.NewID || string(v.Revision.Body) != person || v.Revision.Rev == moved.Revision.Rev {
+		t.Errorf("%+v", v)
+	}
+}
+
 // drawn is a document in which several things live.
 func drawn(t *rapid.T) couchmend.Conflict {
 	c := conflict()

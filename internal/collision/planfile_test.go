@@ -100,7 +100,9 @@ func TestMistakesInAPlansFileAreToldWithTheirPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := func(part string) int { return 1 + strings.Count(string(text)[:strings.Index(string(text), part)], "\n") }
+	line := func(part string) int {
+		return 1 + strings.Count(string(text)[:strings.Index(string(text), part)], "\n")
+	}
 	for _, c := range []struct{ from, to, want string }{
 		{"to: ask", "to: persn", fmt.Sprintf(`plan.yaml:%d:9: no version is called "persn": want "person", "data_record", or "leave"`, line("to: ask"))},
 		{"to: ask", "too: ask", fmt.Sprintf(`plan.yaml:%d:5: unknown key "too"`, line("to: ask"))},

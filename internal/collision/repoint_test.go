@@ -147,7 +147,9 @@ func TestEveryReferenceThatIsFoundCanBeChangedAndBack(t *testing.T) {
 	})
 }
 
-func samePlace(a, b Place) bool { return fmt.Sprintf("%q", a) == fmt.Sprintf("%q", b) && len(a) == len(b) }
+func samePlace(a, b Place) bool {
+	return fmt.Sprintf("%q", a) == fmt.Sprintf("%q", b) && len(a) == len(b)
+}
 
 func FuzzApply(f *testing.F) {
 	f.Add(`{"a":{"b":["A"]}}`, "a", 0)

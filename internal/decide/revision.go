@@ -116,3 +116,10 @@ func SplitBurial(rule *merge.Rule, leaf couchmend.Revision, to string, revsLimit
 	grave.Deleted = true
 	return grave
 }
+
+// Again makes the revision that shows once more what r shows, right above a
+// tombstone: how a split is taken back, since a revision that was buried can't
+// be written again. Attachments travel with their bytes.
+func Again(r, tombstone couchmend.Revision, revsLimit int) couchmend.Revision {
+	return onTop(tombstone, nil, jsondoc.Value(r.Body), r.Attachments, revsLimit)
+}

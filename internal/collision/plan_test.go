@@ -256,6 +256,13 @@ func TestAPlanDependsOnNothingButItsLeaves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var back Plan
+			if err := json.Unmarshal(text, &back); err != nil {
+				t.Fatal(err)
+			}
+			if again, err := json.Marshal(back); err != nil || !bytes.Equal(again, text) {
+				t.Fatalf("the journal gives back %s\n%s", again, text)
+			}
 			return text
 		}
 		one := make(c)

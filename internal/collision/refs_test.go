@@ -121,6 +121,27 @@ func TestIDsAreFoundHoweverTheyAreSpelled(t *testing.T) {
 	})
 }
 
+func TestNoSpellingHidesAnID(t *testing.T) {
+	cases := []struct {
+		id, text string
+		want     bool
+	}{
+		{"A-1", `"A\u002d1"`, true}, {"a/b", `"a\/b"`, true}, {"é", `"\u00E9"`, true}, {"x😀", `"x\ud83d\uDE00"`, true},
+		{`q"`, `"q\""`, true}, {`x\`, `"x\\"`, true}, {"x\n", `"x\n"`, true}, {"x\f", `"x\u000C"`, true},
+		{"A", `"A"`, true}, {"é😀/", `"é😀/"`, true},
+		{"A", `"\u00e9\n\"\/ a"`, false}, {"A", `"\\u0041"`, false}, {"x/y", `"\n\t"`, false}, {"é", `"\ud83d\ude00"`, false}, {"A", `"\u00`, false},
+	}
+	for _, c := range cases {
+		s, err := newSearch([]string{c.id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.mayHold([]byte(c.text)); got != c.want {
+			t.Errorf("%q in %s: %v", c.id, c.text, got)
+		}
+	}
+}
+
 func TestAnIDIsAWordOrNoReference(t *testing.T) {
 	cases := []struct {
 		text string

@@ -5,6 +5,7 @@
 //	BulkGet    the leaves, and the bases that they grew from
 //	Winners    has anything moved since?
 //	Write      the merges, then the tombstones: revisions with ids of our own
+//	AllDocs    every live document, to find out who refers to whom
 //
 // It is the hot path. Answers are decoded while they arrive, a body is never
 // parsed into a tree, and what is read is written back byte for byte (I8).

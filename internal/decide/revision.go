@@ -101,6 +101,12 @@ func pick(body jsondoc.Value, paths []merge.Path) jsondoc.Value {
 	return jsondoc.Object(members)
 }
 
+// Child makes the revision that follows a leaf with another body: an edit whose
+// id follows from the two, so that two sites that make it make one (I4).
+func Child(leaf couchmend.Revision, body json.RawMessage, revsLimit int) couchmend.Revision {
+	return onTop(leaf, nil, jsondoc.Value(body), from(leaf.Rev, leaf.Attachments), revsLimit)
+}
+
 // SplitTo is the member of a tombstone's body that names the document which a
 // split gave an id of its own.
 const SplitTo = "split_to"

@@ -14,10 +14,11 @@
 //	attempts     failures of a document so far (expires)
 //	warm         how often a document was in conflict lately (expires)
 //	bodies       winners of documents that conflict often; the oldest go first
+//	splits       how far the split of a document has got
 //
 // CouchDB is the truth (I9): all of this may be deleted, and only local history
-// is gone. So journal, review and control are synced to disk before a call
-// returns; the others need not be.
+// is gone. So journal, review, control and splits are synced to disk before a
+// call returns; the others need not be.
 package ledger
 
 import (

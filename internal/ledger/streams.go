@@ -22,6 +22,7 @@ const (
 	attempts    = "attempts"
 	warm        = "warm"
 	bodies      = "bodies" // of warm documents: a subject has the revision's hash, too
+	splits      = "splits"
 )
 
 const (
@@ -115,7 +116,10 @@ func (l *Ledger) layout() []jetstream.StreamConfig {
 	r := newest(review)
 	r.AllowAtomicPublish = true
 
-	return []jetstream.StreamConfig{w, held, failures, unsynced(newest(checkpoints)), j, r, newest(control), counted, kept}
+	apart := newest(splits)
+	apart.MaxAge = c.UndoHorizon
+
+	return []jetstream.StreamConfig{w, held, failures, unsynced(newest(checkpoints)), j, r, newest(control), counted, kept, apart}
 }
 
 func limit(bytes int64) int64 {

@@ -88,7 +88,8 @@ func (c *checking) close() error {
 	return errors.Join(errs...)
 }
 
-// load reads the policy, twice where it has resolvers, and the files of
+// load reads the policy, twice: what is asked in fresh processes is asked of the
+// second one; and the files of
 // conflicts.
 func (c *checking) load(a *app) (err error) {
 	c.cases = map[string][]laws.Question{}
@@ -100,6 +101,9 @@ func (c *checking) load(a *app) (err error) {
 	}
 	options := policy.Options{Log: c.cmd.logger(a)}
 	if c.file, err = policy.Load(name, options); err != nil {
+		return err
+	}
+	if err := c.file.Ping(a.ctx); err != nil {
 		return err
 	}
 	if c.fresh, err = policy.Load(name, options); err != nil {

@@ -248,6 +248,8 @@ func (r *run) end(m *maker) RuleReport {
 	for _, law := range All() {
 		v := *r.verdicts[law]
 		switch {
+		case v.Status == OK && rep.Merged == 0: // what is never merged breaks no law
+			v.Status = Untested
 		case v.Status == Failed:
 			v.Because = nil
 		case v.Status == Untested && r.verdicts[Deterministic].Status == Failed:

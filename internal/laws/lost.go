@@ -159,7 +159,7 @@ func (t *trial) exact(ctx context.Context, q Question) *breach {
 	t.decisions++
 	a := answerOf(d, letters(indices(q)...))
 	switch a.Reason {
-	case couchmend.ReasonResolverIdentity, couchmend.ReasonResolverOutput, couchmend.ReasonResolverPrinted:
+	case couchmend.ReasonResolverIdentity, couchmend.ReasonResolverOutput, couchmend.ReasonResolverPrinted, couchmend.ReasonResolverCrashed:
 		return &breach{status: Failed, answers: []Answer{a}, means: "Every conflict that looks like this one goes to review: the resolver's answer is no document that could be written."}
 	}
 	if d.Merge == nil {

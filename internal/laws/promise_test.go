@@ -28,7 +28,12 @@ func tries(few int) int {
 // ruled is a subject with one rule, written as in a policy file.
 func ruled(t *testing.T, rule string) Subject {
 	t.Helper()
-	text := "databases: [db]\npolicies:\n  default:\n    rules:\n      - { name: it, when: { type: visit }, " + rule + " }\n"
+	return ruledWhen(t, "{ type: visit }", rule)
+}
+
+func ruledWhen(t *testing.T, when, rule string) Subject {
+	t.Helper()
+	text := "databases: [db]\npolicies:\n  default:\n    rules:\n      - { name: it, when: " + when + ", " + rule + " }\n"
 	f, err := policy.Parse("policy.yaml", []byte(text), t.TempDir(), policy.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,11 @@ func (r *runCmd) Run(a *app) error {
 		return err
 	}
 	defer c.Close()
+	if c.Policy != nil { // or each document would wait for a person, and the policy's mend
+		if err := c.Policy.Ping(a.ctx); err != nil {
+			return err
+		}
+	}
 	if !r.Once {
 		return c.Run(a.ctx)
 	}

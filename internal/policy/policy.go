@@ -12,6 +12,7 @@
 package policy
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -50,14 +51,42 @@ type File struct {
 	Dir    string          // where relative paths in the file start
 	Meter  *resolver.Meter // what its resolvers were asked, by rule
 
-	closers []io.Closer
+	processes []process
+}
+
+// process is a resolver that answers in processes of its own, and where the
+// file names it.
+type process struct {
+	resolver interface {
+		Ping(ctx context.Context) error
+		io.Closer
+	}
+	named Problem
+}
+
+// Ping tries whether the resolvers that run in processes of their own can be
+// started, and modules in Python loaded. Its error is like Load's, with the
+// place where the file names what can't. A slow start is no mistake.
+func (f *File) Ping(ctx context.Context) error {
+	var problems Problems
+	for _, p := range f.processes {
+		var failed *couchmend.ResolverError
+		if err := p.resolver.Ping(ctx); errors.As(err, &failed) && failed.Reason != couchmend.ReasonResolverTimeout {
+			p.named.Text += failed.Err.Error()
+			problems = append(problems, p.named)
+		}
+	}
+	if len(problems) > 0 && ctx.Err() == nil {
+		return &couchmend.Error{Op: "try resolvers", Kind: couchmend.KindUsage, Err: problems.sorted()}
+	}
+	return ctx.Err()
 }
 
 // Close ends the processes of the policy's resolvers.
 func (f *File) Close() error {
 	var errs []error
-	for _, c := range f.closers {
-		errs = append(errs, c.Close())
+	for _, p := range f.processes {
+		errs = append(errs, p.resolver.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -136,7 +165,7 @@ func Parse(name string, text []byte, dir string, o Options) (*File, error) {
 		return nil, &couchmend.Error{Op: "parse policy", Kind: couchmend.KindUsage, Err: r.problems.sorted()}
 	}
 	f.Digest = digest(text, r.files)
-	f.Dir, f.Meter, f.closers = dir, r.meter, r.closers
+	f.Dir, f.Meter, f.processes = dir, r.meter, r.processes
 	for _, w := range r.warnings.sorted() {
 		f.Warnings = append(f.Warnings, Warning(w))
 	}

@@ -3,7 +3,6 @@ package policy
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -61,14 +60,14 @@ func (w Warning) String() string {
 // reader turns YAML nodes into the policy's types. It goes on after a mistake,
 // so that all of them are told at once.
 type reader struct {
-	file     string // the name in messages
-	dir      string // where relative paths start
-	options  Options
-	meter    *resolver.Meter
-	files    map[string][]byte // that the policy names, with their contents
-	closers  []io.Closer
-	problems Problems
-	warnings Problems
+	file      string // the name in messages
+	dir       string // where relative paths start
+	options   Options
+	meter     *resolver.Meter
+	files     map[string][]byte // that the policy names, with their contents
+	processes []process
+	problems  Problems
+	warnings  Problems
 }
 
 func (r *reader) problem(at *yaml.Node, format string, args ...any) {

@@ -69,7 +69,7 @@ func (r *reader) resolver(n *yaml.Node, what, by string, plain *merge.Rule) (cou
 	if len(r.problems) > before {
 		return nil, ""
 	}
-	made, name, err := r.made(c, kinds[0], plain)
+	made, name, err := r.made(c, kinds[0], what, plain)
 	if err != nil {
 		r.problem(c.places[kinds[0]], "%s: %v", what, err)
 		return nil, ""
@@ -124,8 +124,9 @@ func (r *reader) custom(n *yaml.Node, what string) custom {
 }
 
 // made makes a resolver, and its name for people.
-func (r *reader) made(c custom, kind string, plain *merge.Rule) (couchmend.Resolver, string, error) {
-	process := resolver.ProcessOptions{
+func (r *reader) made(c custom, kind, what string, plain *merge.Rule) (couchmend.Resolver, string, error) {
+	named := Problem{r.file, c.places[kind].Line, c.places[kind].Column, what + ": "}
+	limits := resolver.ProcessOptions{
 		Dir: r.dir, Workers: c.workers, Timeout: c.timeout, Memory: c.memory, MaxOutput: c.output, Log: r.options.Log,
 	}
 	switch kind {
@@ -143,20 +144,20 @@ func (r *reader) made(c custom, kind string, plain *merge.Rule) (couchmend.Resol
 		maps.Copy(r.files, s.Files())
 		return s, "starlark " + c.starlark, nil
 	case "python":
-		p, err := resolver.NewPython(resolver.PythonOptions{ProcessOptions: process, File: c.python, Function: c.function, Interpreter: c.interpreter})
+		p, err := resolver.NewPython(resolver.PythonOptions{ProcessOptions: limits, File: c.python, Function: c.function, Interpreter: c.interpreter})
 		if err != nil {
 			return nil, "", err
 		}
 		maps.Copy(r.files, p.Files())
-		r.closers = append(r.closers, p)
+		r.processes = append(r.processes, process{p, named})
 		return p, "python " + c.python, nil
 	case "exec":
-		e, err := resolver.NewExec(resolver.ExecOptions{ProcessOptions: process, Command: c.exec})
+		e, err := resolver.NewExec(resolver.ExecOptions{ProcessOptions: limits, Command: c.exec})
 		if err != nil {
 			return nil, "", err
 		}
 		maps.Copy(r.files, e.Files())
-		r.closers = append(r.closers, e)
+		r.processes = append(r.processes, process{e, named})
 		return e, "exec " + strings.Join(c.exec, " "), nil
 	}
 	g := r.options.Resolvers[c.golang]

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"os/exec"
 	"path"
 
 	"github.com/couchmend/couchmend"
@@ -70,6 +71,15 @@ func namedFiles(dir string, command []string) (map[string][]byte, error) {
 		}
 	}
 	return files, nil
+}
+
+// Ping tries whether the program is there and may be run. It is not started: it
+// owes no answer but to questions.
+func (e *Exec) Ping(context.Context) error {
+	if _, err := exec.LookPath(e.pool.program.path); err != nil {
+		return notStarted(e.pool.program, err)
+	}
+	return nil
 }
 
 // Resolve asks two processes; see couchmend.Resolver. Errors are

@@ -55,13 +55,17 @@ type worker struct {
 	ended   chan struct{}
 }
 
+func notStarted(p *program, err error) error {
+	return failure(couchmend.ReasonResolverCrashed, "%s could not be started: %w. Install it, or give its path in the policy", p.name, err)
+}
+
 // startWorker starts a process and returns when it is ready to be asked. Gone is
 // called once, when nothing of it is left.
 func startWorker(ctx context.Context, o ProcessOptions, p *program, hashSeed string, gone func()) (*worker, error) {
 	w := &worker{options: o, program: p, cmd: exec.Command(p.path, p.args...), last: &tail{log: o.Log}, ended: make(chan struct{})}
 	w.cmd.Dir, w.cmd.Env, w.cmd.SysProcAttr = o.Dir, environment(hashSeed), ownGroup()
 	if err := w.run(gone); err != nil {
-		return nil, failure(couchmend.ReasonResolverCrashed, "%s could not be started: %w. Install it, or give its path in the policy", p.name, err)
+		return nil, notStarted(p, err)
 	}
 	if err := limitMemory(w.cmd.Process, o.Memory); err != nil && !errors.Is(err, syscall.ESRCH) {
 		o.Log.Warn("the memory of a resolver is not limited", "resolver", p.name, "error", err)

@@ -227,7 +227,7 @@ type vector struct {
 	rose    int // of these, where one rose since the base and none fell
 	edits   int // of these, where they rose by as much as there were edits
 	pairs   int // pairs of leaves
-	ahead   int // of these, where one has all that the other has, and more
+	ahead   int // of these, where one has all that the other has
 	against int // of these, where the other has changes that the one lacks
 }
 

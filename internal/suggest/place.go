@@ -263,8 +263,14 @@ func (w *walk) counters(at *place, base, a, b jsondoc.Value) {
 		return
 	}
 	at.vector.pairs++
-	if ahead(x, y) || ahead(y, x) {
+	switch {
+	case ahead(x, y) || ahead(y, x):
 		w.vectors = append(w.vectors, aheadOf{at, ahead(x, y)})
+	case w.exact && jsondoc.Equal(a, b) && !jsondoc.Unchanged(base, a) && !jsondoc.Equal(w.a, w.b):
+		// Two that count one counter alike have not seen each other: no device
+		// has it for itself, and the greater one need not have seen the lesser.
+		at.vector.ahead++
+		at.vector.against++
 	}
 	at.remember(w.seen, base, a, b, !w.exact)
 	if !w.exact {

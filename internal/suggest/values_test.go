@@ -135,6 +135,9 @@ func TestOneValueDecidesWhatIsProposedForIt(t *testing.T) {
 		{"a vector that lies", func(i int) (string, string, string) {
 			return `{"type":"t","vv":{"s":1}}`, `{"type":"t","vv":{"s":2},"a":1}`, `{"type":"t","vv":{"s":3},"b":2}`
 		}, ""},
+		{"a counter of all devices, that each counts up", func(i int) (string, string, string) {
+			return `{"type":"t","vv":{"n":1}}`, fmt.Sprintf(`{"type":"t","vv":{"n":2},"a":%d}`, i), `{"type":"t","vv":{"n":2},"b":2}`
+		}, "clock lamport: vv.n"},
 		{"a soft deletion", func(i int) (string, string, string) {
 			return `{"type":"t","x":1}`, `{"type":"t","x":1,"deleted_at":"2026-01-01T00:00:00Z"}`, `{"type":"t","x":2}`
 		}, "soft_delete deleted_at: review"},

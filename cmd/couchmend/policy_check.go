@@ -30,13 +30,13 @@ type policyCheckCmd struct {
 	Seed   uint64        `default:"1" help:"What the made-up conflicts depend on, and nothing else does: the same seed shows the same."`
 	Runs   int           `default:"200" help:"How many conflicts are made up for each rule; 0: none, those of --db and of files are enough."`
 	Time   time.Duration `default:"10s" help:"At most so long for each rule."`
-	Strict bool          `help:"Let warnings fail, too."`
+	Strict bool          `help:"Let warnings fail, too, and what could not be tried."`
 	JSON   bool          `name:"json" help:"Print JSON."`
 }
 
 // Help is the long help.
 func (policyCheckCmd) Help() string {
-	return "Looks at the rules without merging anything, then lets them merge: conflicts sampled with --db, those of --from and of the cases beside the policy, and such as are made up from them, from the schema or from the rule. Each must have one answer, whoever won, whichever leaves met first, on several sites. What breaks that is shrunk to the smallest conflict that shows it: docs/convergence.md.\n\nReads from CouchDB only with --db, and writes nothing.\n\nExit code 1 says that a law fails or the policy has an error; with --strict also that there is a warning."
+	return "Looks at the rules without merging anything, then lets them merge: conflicts sampled with --db, those of --from and of the cases beside the policy, and such as are made up from them, from the schema or from the rule. Each must have one answer, whoever won, whichever leaves met first, on several sites. What breaks that is shrunk to the smallest conflict that shows it: docs/convergence.md.\n\nReads from CouchDB only with --db, and writes nothing.\n\nExit code 1 says that a law fails or the policy has an error; with --strict also that there is a warning, or that a law could not be tried."
 }
 
 // Run checks a policy.

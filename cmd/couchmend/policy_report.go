@@ -33,7 +33,11 @@ func printReport(a *app, r laws.Report) {
 			counts[v.Status]++
 		}
 	}
-	a.printf("\n%s, %s. Seed %d.\n", plural(counts[laws.Failed], "failure"), plural(counts[laws.Warning], "warning"), r.Seed)
+	untested := ""
+	if n := counts[laws.Untested]; n > 0 {
+		untested = fmt.Sprintf(", %d untested", n)
+	}
+	a.printf("\n%s, %s%s. Seed %d.\n", plural(counts[laws.Failed], "failure"), plural(counts[laws.Warning], "warning"), untested, r.Seed)
 	a.printf("That no counterexample was found is no proof that there is none: docs/convergence.md.\n")
 }
 

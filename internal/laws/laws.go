@@ -165,7 +165,7 @@ type Report struct {
 }
 
 // Failed reports whether a law fails or a finding is an error; strict counts
-// warnings, too.
+// warnings, too, and laws that could not be tried.
 func (r Report) Failed(strict bool) bool {
 	for _, f := range r.Findings {
 		if strict || f.Severity == SeverityError {
@@ -174,7 +174,7 @@ func (r Report) Failed(strict bool) bool {
 	}
 	for _, rule := range r.Rules {
 		for _, v := range rule.Laws {
-			if v.Status == Failed || strict && v.Status == Warning {
+			if v.Status == Failed || strict && v.Status != OK {
 				return true
 			}
 		}

@@ -89,7 +89,7 @@ func TestEachBadPolicyBreaksItsLawAndSimulationConfirmsIt(t *testing.T) {
 				if field != "" && !slices.Contains(v.Example.Differs, field) {
 					t.Errorf("%s: differs at %v, want %s", law, v.Example.Differs, field)
 				}
-				if v.Example.Means == "" || len(v.Example.Answers) == 0 {
+				if v.Example.Source == "" || v.Example.Means == "" || len(v.Example.Answers) == 0 {
 					t.Errorf("%s: not told what it means: %+v", law, v.Example)
 				}
 				confirm(t, file, v)

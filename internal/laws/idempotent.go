@@ -22,7 +22,7 @@ func (t *trial) idempotent(ctx context.Context, q Question) *breach {
 			return fmt.Sprintf("A document that nobody changed is changed by being merged: whenever two sites meet, %s may change once more, and they need not come to rest.", list(where, "it"))
 		})
 	}
-	pair := Question{ID: q.ID, Base: q.Base, Leaves: q.Leaves[:2]}
+	pair := Question{ID: q.ID, Base: q.Base, Leaves: q.Leaves[:2], Source: q.Source}
 	return worse(worst, worse(t.savedAgain(ctx, pair), t.metAgain(ctx, pair)))
 }
 

@@ -9,7 +9,7 @@ import (
 const (
 	worldSites  = 3
 	worldRounds = 25 // of gossip, with crashes and cut replications
-	calmRounds  = 25 // in which the sites must come to rest
+	calmRounds  = 12 // in which the sites must come to rest; three are plenty
 	schedules   = 2  // random ones for one question, after the one in step
 )
 

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/cases"
 	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/laws"
@@ -233,12 +232,8 @@ func (s *sampling) databases(ctx context.Context, c *mend.Couchmend) ([]string, 
 		return nil, err
 	}
 	for _, name := range s.cmd.Databases {
-		switch {
-		case strings.ContainsAny(name, `*?[\`) || slices.Contains(found, name):
-		case len(s.file.Databases) > 0 && s.file.For(name) == nil:
-			return nil, &couchmend.Error{Op: "policy check", DB: name, Kind: couchmend.KindUsage, Err: errors.New("the policy file has no policy for this database: add it under databases")}
-		default:
-			return nil, &couchmend.Error{Op: "policy check", DB: name, Kind: couchmend.KindNotFound, Err: fmt.Errorf("%s has no such database", c.Server.URL())}
+		if !strings.ContainsAny(name, `*?[\`) && !slices.Contains(found, name) {
+			return nil, notFollowed(c, s.file, "policy check", name)
 		}
 	}
 	return found, nil

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/mender"
 	"github.com/couchmend/couchmend/mend"
 )
@@ -64,7 +62,7 @@ func (s *scan) databases(ctx context.Context, c *mend.Couchmend) ([]string, erro
 	}
 	for _, name := range s.cmd.Databases {
 		if !strings.ContainsAny(name, `*?[\`) && !slices.Contains(found, name) {
-			return nil, &couchmend.Error{Op: "scan", DB: name, Kind: couchmend.KindNotFound, Err: fmt.Errorf("%s has no such database", c.Server.URL())}
+			return nil, notFollowed(c, c.Policy, "scan", name)
 		}
 	}
 	return found, nil

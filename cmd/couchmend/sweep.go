@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/ledger"
 	"github.com/couchmend/couchmend/internal/mender"
+	"github.com/couchmend/couchmend/internal/policy"
 	"github.com/couchmend/couchmend/mend"
 )
 
@@ -176,4 +179,12 @@ func (s *sweep) show(ctx context.Context, c *mend.Couchmend, m *mender.Mender, i
 		}
 	}
 	return false, nil
+}
+
+// notFollowed says why a database that was named is not among those to look at.
+func notFollowed(c *mend.Couchmend, file *policy.File, op, db string) error {
+	if file != nil && len(file.Databases) > 0 && file.For(db) == nil {
+		return &couchmend.Error{Op: op, DB: db, Kind: couchmend.KindUsage, Err: errors.New("the policy file has no policy for this database: add it under databases")}
+	}
+	return &couchmend.Error{Op: op, DB: db, Kind: couchmend.KindNotFound, Err: fmt.Errorf("%s has no such database", c.Server.URL())}
 }

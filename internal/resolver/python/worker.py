@@ -95,6 +95,7 @@ class State:
         self.folder = folder
         self.directory = folder.directory
         self.streams = sys.stdin, sys.stdout, sys.stderr
+        self.descriptors = [(fd, os.dup(fd)) for fd in range(3)]
         self.path = list(sys.path)
         self.environ = dict(os.environ)
         self.variables = dict(self.encoded())
@@ -114,6 +115,8 @@ class State:
         except Exception:
             pass
         sys.stdin, sys.stdout, sys.stderr = self.streams
+        for fd, kept in self.descriptors:
+            os.dup2(kept, fd)
         sys.path[:] = self.path
         if sys.getrecursionlimit() != self.recursion_limit:
             sys.setrecursionlimit(self.recursion_limit)

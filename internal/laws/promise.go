@@ -90,7 +90,7 @@ func expected(rule *merge.Rule, s merge.Strategy) string {
 		return "always: a join, with a base or without, while the set only grows; an element taken out may come back"
 	}
 	if s.Kind == merge.Latest {
-		return "always: a join of value and clock, with a base or without, while each edit of the value, and no other, counts the clock up"
+		return "always: a join of value and clock, with a base or without, while each edit of the value, and no other, counts the clock up, and none writes what another one wrote"
 	}
 	return "always: a join, with a base or without"
 }
@@ -224,6 +224,9 @@ func excuse(rule *merge.Rule, q Question, d difference) string {
 			"Sets that only grow have no such doubt"
 	case d.strategy.Kind == merge.Latest && holdingOf(rule, d.strategy) == always && unclocked(q, d):
 		return fmt.Sprintf("latest by %s: the value was edited and its clock was not counted up: how late the edit is, nobody can tell. Let each edit of the value count its clock up", d.strategy.Beside)
+	case d.strategy.Kind == merge.Latest && holdingOf(rule, d.strategy) == always && rewritten(q, d):
+		return fmt.Sprintf("latest by %s: an edit counted the clock up and wrote the value that was there already. It may have been about something else, so it takes no other edit of the value back; "+
+			"yet the merge of the two bears its clock. Give the value a clock that speaks for it alone", d.strategy.Beside)
 	case holdingOf(rule, d.strategy) != byTiming:
 		return ""
 	case d.strategy.Kind == merge.Winner:
@@ -241,6 +244,23 @@ func unclocked(q Question, d difference) bool {
 	return q.Base != nil && slices.ContainsFunc(q.Leaves, func(leaf jsondoc.Value) bool {
 		return !jsondoc.Equal(leaf.At(d.path...), q.Base.At(d.path...)) && jsondoc.Equal(leaf.At(d.strategy.Beside...), q.Base.At(d.strategy.Beside...))
 	})
+}
+
+// rewritten reports whether one value stands beside two readings of its clock,
+// in two of the leaves or in one and the base.
+func rewritten(q Question, d difference) bool {
+	states := slices.Clone(q.Leaves)
+	if q.Base != nil {
+		states = append(states, q.Base)
+	}
+	for i, one := range states {
+		for _, other := range states[:i] {
+			if jsondoc.Equal(one.At(d.path...), other.At(d.path...)) && !jsondoc.Equal(one.At(d.strategy.Beside...), other.At(d.strategy.Beside...)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // removed reports whether a leaf lacks an element that the base has, in the set

@@ -115,7 +115,7 @@ func (in *inspector) clocks() {
 			in.say(SeverityWarning, "%s goes by %s, which holds times: a wall clock. %s", f.Pattern, beside, strings.ToUpper(wall[:1])+wall[1:])
 		}
 		if n, of := in.ticksAlone(f); n > 0 {
-			in.say(SeverityWarning, "%s goes by %s, which counts up in %d of %d given edits that leave the value as it was: such an edit counts as the latest word on the value, and takes another one's edit back. Give it a clock that speaks for it alone", f.Pattern, beside, n, of)
+			in.say(SeverityWarning, "%s goes by %s, which counts up in %d of %d given edits that leave the value as it was: a merge bears the latest reading, also where that was counted up for something else, so that the latest edit of the value may lose. Give it a clock that speaks for it alone", f.Pattern, beside, n, of)
 		}
 		if sharedClock(&in.rule.Rule, beside) {
 			in.say(SeverityWarning, "%s is the clock of several fields: an edit of one dates the others, so that the latest edit of a field may lose. Give each field a clock of its own", beside)

@@ -1,7 +1,5 @@
 package merge
 
-import "slices"
-
 // wildcard names in a Field's pattern.
 const (
 	anyName = "*"
@@ -72,22 +70,6 @@ func (r *Rule) StrategyAt(path Path) (Strategy, bool) {
 		return Strategy{Kind: clockJoin}, false
 	}
 	return Strategy{Kind: ReviewIt}, true
-}
-
-// speaksForOne reports whether a clock stands beside a single value: one field
-// names it, by a pattern for one place. Of a clock that several values share
-// nobody can tell which of them it was counted up for.
-func (r *Rule) speaksForOne(clock Path) bool {
-	fields := 0
-	for _, f := range r.Fields {
-		if f.Strategy.Kind != Latest || !equalPath(f.Strategy.Beside, clock) {
-			continue
-		}
-		if fields++; slices.Contains(f.Pattern, anyName) || slices.Contains(f.Pattern, anyRest) {
-			return false
-		}
-	}
-	return len(clock) > 0 && fields == 1
 }
 
 // isClock reports whether a clock stands at path: the document's own, or one

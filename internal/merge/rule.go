@@ -147,9 +147,7 @@ const (
 	Sum StrategyKind = "sum"
 	// Text merges strings line by line (diff3); overlapping lines: review.
 	Text StrategyKind = "text"
-	// Latest takes the side whose clock is later. A clock beside one value alone
-	// makes a register with it: a side that counted the clock up and left the
-	// value has written that value again. Beside clocks that are equal:
+	// Latest takes the side whose clock is later. Beside clocks that are equal:
 	// the greater value in canonical form. Document clocks that are equal: the
 	// winner's side. A clock missing on one side is the earlier one.
 	Latest StrategyKind = "latest"

@@ -51,8 +51,6 @@ func (s *step) since(path Path, strategy Strategy, base, a, b jsondoc.Value) jso
 	switch {
 	case unchangedA && unchangedB:
 		return base
-	case (unchangedA || unchangedB) && s.bothTicked(strategy):
-		return s.overlap(path, strategy, base, a, b)
 	case unchangedB:
 		if _, known := s.a.origins[path.String()]; known { // by an earlier step, in better words
 			return a
@@ -68,18 +66,6 @@ func (s *step) since(path Path, strategy Strategy, base, a, b jsondoc.Value) jso
 		return same
 	}
 	return s.overlap(path, strategy, base, a, b)
-}
-
-// bothTicked reports whether both sides counted up the clock that speaks for
-// one value alone. A side whose value is as it was has said so again, later: left
-// out of account, it would win or lose with whom it happens to be merged first.
-func (s *step) bothTicked(strategy Strategy) bool {
-	if strategy.Kind != Latest || !s.rule.speaksForOne(strategy.Beside) {
-		return false
-	}
-	clock := func(d side) jsondoc.Value { return d.body.At(strategy.Beside...) }
-	before := clock(s.base)
-	return !jsondoc.Unchanged(before, clock(s.a)) && !jsondoc.Unchanged(before, clock(s.b))
 }
 
 // exactly returns a base with its numbers as a side has them, where the base is

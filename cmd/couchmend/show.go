@@ -118,7 +118,19 @@ func (s sight) print(a *app) error {
 		return printOrigins(a, s.decision)
 	}
 	s.printInvalid(a)
+	s.printAsked(a)
 	return nil
+}
+
+// printAsked shows the bodies of a conflict that a resolver left to a person.
+func (s sight) printAsked(a *app) {
+	reason := s.decision.Reason
+	if reason != couchmend.ReasonResolver && reason != couchmend.ReasonResolverError && !reason.IsResolvers() {
+		return
+	}
+	for _, r := range slices.Concat(s.bases(), s.conflict.Leaves) {
+		a.printf("\n%s (%s):\n%s\n", clean(r.Rev.String()), s.name(r.Rev), pretty(r.Body))
+	}
 }
 
 // printInvalid shows the bodies that a JSON Schema refused.

@@ -32,6 +32,7 @@ type cli struct {
 	Resolve resolveCmd `cmd:"" group:"One document:" help:"Decide what a document becomes."`
 	History historyCmd `cmd:"" group:"One document:" help:"List what was decided about a document."`
 	Undo    undoCmd    `cmd:"" group:"One document:" help:"Take the newest decision on a document back."`
+	Split   splitCmd   `cmd:"" group:"One document:" help:"Give several things that drew one id an id of their own, and mend what refers to them."`
 
 	Refs   refsCmd   `cmd:"" group:"All of it:" help:"Say who refers to these ids, and at which place."`
 	Review reviewCmd `cmd:"" group:"All of it:" help:"What waits for a person."`

@@ -217,6 +217,10 @@ func (m *Mender) Undo(ctx context.Context, dbName, id, by string, dryRun bool) (
 		return Undone{}, &couchmend.Error{Op: "undo", DB: dbName, ID: id, Kind: couchmend.KindNotFound,
 			Err: fmt.Errorf("the journal holds no decision on it that can be undone; it remembers as long as its undo horizon")}
 	}
+	if e.Kind == "split" {
+		return Undone{}, &couchmend.Error{Op: "undo", DB: dbName, ID: id, Kind: couchmend.KindUsage,
+			Err: errors.New("it was split: split --rollback takes that back, or did")}
+	}
 	if err := fillContents(ctx, db, id, e.Leaves, now); err != nil {
 		return Undone{}, err
 	}
@@ -249,9 +253,12 @@ func toUndo(history []ledger.Entry, now []couchmend.Revision) (ledger.Entry, boo
 	for _, e := range slices.Backward(history) {
 		written := effect(e.Decision)
 		switch {
+		case e.Kind == "rollback":
+			undone[written] = true
 		case written == couchmend.Rev{} || len(e.Leaves) == 0 || undone[written]:
 		case e.Kind == "undo":
 			undone[written] = true
+		case e.Kind == "follow": // part of a split
 		case tookEffect(written, now):
 			return e, true
 		}

@@ -38,9 +38,11 @@ func (s *Splitter) Plan(ctx context.Context, r Request) (*Split, error) {
 	if p, err = s.moved(ctx, p); err != nil {
 		return nil, err
 	}
-	if p, err = s.references(ctx, p, r); err != nil {
+	found, k, err := s.search(ctx, p, r)
+	if err != nil {
 		return nil, err
 	}
+	p = p.Assign(found, k)
 	return &Split{Plan: p, State: ledger.Split{DB: r.DB, ID: r.ID, Also: r.Also, Substrings: r.Substrings}, conflict: c}, nil
 }
 
@@ -61,17 +63,25 @@ func (s *Splitter) late(ctx context.Context, before *Split, c couchmend.Conflict
 	r.Also = append(slices.Clone(before.State.Also), r.Also...)
 	r.Substrings = r.Substrings || before.State.Substrings
 	split.State.Also, split.State.Substrings = r.Also, r.Substrings
-	split.Plan.References = nil
-	err := s.search(ctx, r, func(found []collision.Found) {
-		all, _ := before.Plan.Mean(found, s.knowledge())
-		for _, ref := range all {
-			itself := ref.DB == r.DB && ref.Doc == r.ID
-			if !itself && ref.To != collision.Leave {
-				split.Plan.References = append(split.Plan.References, ref)
-			}
+	split.Plan.References, split.Plan.Doubts = nil, nil
+	found, k, err := s.search(ctx, before.Plan, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range found {
+		if f.Err != nil {
+			split.Plan.Doubts = append(split.Plan.Doubts, f.Err.Error())
 		}
-	})
-	return split, err
+	}
+	found = slices.DeleteFunc(found, func(f collision.Found) bool { return f.Err != nil })
+	all, _ := before.Plan.Mean(found, k)
+	for _, ref := range all {
+		itself := ref.DB == r.DB && ref.Doc == r.ID
+		if !itself && ref.To != collision.Leave {
+			split.Plan.References = append(split.Plan.References, ref)
+		}
+	}
+	return split, nil
 }
 
 // Nothing reports whether a late plan has nothing to do.
@@ -177,49 +187,49 @@ func (s *Splitter) moved(ctx context.Context, p collision.Plan) (collision.Plan,
 	return p, nil
 }
 
-// references adds to a plan what refers to the old id.
-func (s *Splitter) references(ctx context.Context, p collision.Plan, r Request) (collision.Plan, error) {
-	var all []collision.Found
-	if err := s.search(ctx, r, func(found []collision.Found) { all = append(all, found...) }); err != nil {
-		return p, err
-	}
-	k := s.knowledge()
-	var err error
-	if k.Census, err = s.census(ctx, p, collision.Spots(all)); err != nil {
-		return p, err
-	}
-	return p.Assign(all, k), nil
-}
-
 // bodiesAtOnce is how many leaves are read in one request.
 const bodiesAtOnce = 200
 
-// search looks through all databases of a request and hands what refers to the
-// id to take, with the bodies, some hundred at a time.
-func (s *Splitter) search(ctx context.Context, r Request, take func([]collision.Found)) error {
+// search looks through all databases of a request, and returns what refers to
+// the id and what can be known about that.
+func (s *Splitter) search(ctx context.Context, p collision.Plan, r Request) ([]collision.Found, collision.Knowledge, error) {
+	var all []collision.Found
+	k := s.knowledge()
 	for _, name := range databases(r.DB, r.Also) {
-		o := collision.Options{Substrings: r.Substrings}
-		if s.Progress != nil {
-			o.Progress = func(done, total int64) { s.Progress(name, done, total) }
+		found, err := s.searchOne(ctx, name, r)
+		if err != nil {
+			return nil, k, err
 		}
-		var refs []collision.Reference
-		for ref, err := range collision.Find(ctx, s.db(name), []string{r.ID}, o) {
-			if err != nil {
-				return err
-			}
-			if !ref.Self || ref.Kind != collision.DocID {
-				refs = append(refs, ref)
-			}
+		all = append(all, found...)
+	}
+	var err error
+	k.Census, err = s.census(ctx, p, collision.Spots(all))
+	return all, k, err
+}
+
+func (s *Splitter) searchOne(ctx context.Context, name string, r Request) ([]collision.Found, error) {
+	o := collision.Options{Substrings: r.Substrings}
+	if s.Progress != nil {
+		o.Progress = func(done, total int64) { s.Progress(name, done, total) }
+	}
+	var refs []collision.Reference
+	for ref, err := range collision.Find(ctx, s.db(name), []string{r.ID}, o) {
+		if err != nil {
+			return nil, err
 		}
-		for piece := range slices.Chunk(refs, bodiesAtOnce) {
-			found, err := s.bodies(ctx, name, piece)
-			if err != nil {
-				return err
-			}
-			take(found)
+		if !ref.Self || ref.Kind != collision.DocID {
+			refs = append(refs, ref)
 		}
 	}
-	return nil
+	var all []collision.Found
+	for piece := range slices.Chunk(refs, bodiesAtOnce) {
+		found, err := s.bodies(ctx, name, piece)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 // bodies reads the leaves in which references of one database stand.

@@ -19,6 +19,10 @@ func (p *policyTestCmd) record(a *app) error {
 	if p.policyFile() == "" {
 		return usage(errors.New("there is no policy file that the case could stand beside: name one with --policy"))
 	}
+	if p.Into != "" && !cases.IsBeside(p.policyFile(), p.Into) {
+		own := cases.FileFor(p.policyFile())
+		return usage(fmt.Errorf("--into %s: no test would read it there: take %s, or one with a word more between its dots", p.Into, own))
+	}
 	done, err := p.glance()
 	if err != nil {
 		return err

@@ -72,13 +72,25 @@ func Files(policyFile string) ([]string, error) {
 	}
 	var files []string
 	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), stem+".")
-		if ok && (rest == suffix || strings.HasSuffix(rest, "."+suffix)) {
+		if isOf(stem, e.Name()) {
 			files = append(files, filepath.Join(filepath.Dir(policyFile), e.Name()))
 		}
 	}
 	slices.Sort(files)
 	return files, nil
+}
+
+// IsBeside reports whether a file of that name would be one of Files.
+func IsBeside(policyFile, name string) bool {
+	dir, err := filepath.Abs(filepath.Dir(policyFile))
+	own, wrong := filepath.Abs(filepath.Dir(name))
+	return err == nil && wrong == nil && dir == own && isOf(stem(policyFile), filepath.Base(name))
+}
+
+// isOf reports whether a file is called like one of cases.
+func isOf(stem, file string) bool {
+	rest, ok := strings.CutPrefix(file, stem+".")
+	return ok && (rest == suffix || strings.HasSuffix(rest, "."+suffix))
 }
 
 const suffix = "cases.yaml"

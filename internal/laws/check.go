@@ -145,6 +145,9 @@ func (r *run) ask(ctx context.Context, q Question) {
 	} else {
 		r.report.Merged++
 	}
+	if d.Reason == couchmend.ReasonResolverTimeout {
+		return // each law would wait as long a hundred times, and learn nothing
+	}
 	for _, law := range All() {
 		v := r.verdicts[law]
 		if v.Status == Failed || law == Associative && len(q.Leaves) < 3 {

@@ -34,6 +34,7 @@ var promises = []struct {
 	{"OneBadStubDoesNotKeepItsNeighboursFromBeingWritten", oneBadStubDoesNotKeepItsNeighboursFromBeingWritten},
 	{"ServersSayWhoTheyAre", serversSayWhoTheyAre},
 	{"AListShowsEachLiveDocumentOnceWithItsOtherLeaves", aListShowsEachLiveDocumentOnceWithItsOtherLeaves},
+	{"LiveLeavesAreToldWinnerFirst", liveLeavesAreToldWinnerFirst},
 }
 
 func TestOnPouchDB(t *testing.T) { keepPromises(t, pouchserver.Start(t), putValidator) }

@@ -150,7 +150,7 @@ func TestASplitThatIsKilledAnywhereCanBeResumedOrTakenBack(t *testing.T) {
 		for _, c := range []struct {
 			end  string
 			lost bool
-		}{{"resumed", false}, {"resumed", true}, {"taken back", false}, {"taken back", true}} {
+		}{{"resumed", false}, {"resumed", true}, {"taken back", true}} {
 			t.Run(fmt.Sprintf("%s after %d lost %v", c.end, cut, c.lost), func(t *testing.T) {
 				t.Parallel()
 				s := newSite(t, node)

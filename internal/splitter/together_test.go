@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/couchmend/couchmend"
@@ -22,6 +23,12 @@ func newNodeSite(t *testing.T) (*site, *couchtest.Node) {
 // A phone saves a referring document at each moment at which the split asks for
 // something: what it wrote is in the document at the end, with the right id.
 func TestWhatIsSavedDuringASplitIsNotLost(t *testing.T) {
+	var merged atomic.Int32
+	t.Cleanup(func() {
+		if merged.Load() == 0 {
+			t.Error("no moment was between the read and the write: the test proves nothing")
+		}
+	})
 	for at := range 19 {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			t.Parallel()
@@ -47,6 +54,7 @@ func TestWhatIsSavedDuringASplitIsNotLost(t *testing.T) {
 			if err != nil || len(report.Left) > 0 {
 				t.Fatalf("%+v %v", report, err)
 			}
+			merged.Add(int32(len(report.Merged)))
 			s.before = nil
 			late, err := s.Plan(s.ctx, s.request())
 			if err != nil {

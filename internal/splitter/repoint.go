@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/collision"
@@ -38,6 +39,10 @@ func (s *Splitter) repoint(ctx context.Context, split *Split, report *Report) er
 				return err
 			}
 		}
+	}
+	if n := len(report.refused); n > 0 { // nothing is buried while something refers to it that should not
+		return fault(split.Plan.DB, split.Plan.ID, couchmend.KindRefused,
+			"%d documents could not be edited (%s): mend that and --resume, or --rollback", n, strings.Join(report.Left, "; "))
 	}
 	return nil
 }
@@ -119,6 +124,7 @@ func (s *Splitter) editAll(ctx context.Context, db string, ids []string, edit ch
 		for i, err := range errs {
 			if err != nil {
 				report.leave("%v", err)
+				report.refused = append(report.refused, writes[i].ID)
 				refused = append(refused, writes[i].ID)
 			} else {
 				report.Documents++
@@ -152,6 +158,7 @@ func (s *Splitter) children(ctx context.Context, db string, ids []string, live m
 		switch {
 		case err != nil:
 			report.leave("%v", err)
+			report.refused = append(report.refused, got.ID)
 		case string(body) != string(got.Revision.Body):
 			writes = append(writes, couch.Write{ID: got.ID, Revision: decide.Child(*got.Revision, body, limit)})
 		}

@@ -71,6 +71,8 @@ type Report struct {
 	Restored  []couchmend.Rev   `json:"restored,omitempty"` // leaves that are live again
 	Deleted   []string          `json:"deleted,omitempty"`  // documents that a rollback took away
 	Stage     ledger.SplitStage `json:"stage"`
+
+	refused []string // documents whose references could not be changed, as db/id
 }
 
 func (r *Report) leave(format string, args ...any) {

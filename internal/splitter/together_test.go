@@ -1,6 +1,8 @@
 package splitter
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -265,6 +267,97 @@ func TestWhatTheVersionsSayOfTheirIDMovesWithThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	if now := s.docs(); !same(now, before) {
+		t.Errorf("%v", now)
+	}
+}
+
+func TestNothingIsBuriedWhileAReferenceCouldNotBeChanged(t *testing.T) {
+	s, node := newNodeSite(t)
+	s.collide(2)
+	split, err := s.Plan(s.ctx, s.request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.DB(s.name).SetValidate(func(doc, _ json.RawMessage, _ couchtest.UserContext) error {
+		if strings.Contains(string(doc), `"n":1,`) {
+			return errors.New("it is signed")
+		}
+		return nil
+	})
+	_, err = s.Apply(s.ctx, split)
+	if couchmend.KindOf(err) != couchmend.KindRefused || !strings.Contains(err.Error(), "ref-0001") || !strings.Contains(err.Error(), "signed") {
+		t.Errorf("%v", err)
+	}
+	if docs := s.docs(); len(docs[old]) != 2 || strings.Contains(docs["ref-0000"][0], old) {
+		t.Errorf("%v", docs)
+	}
+	node.DB(s.name).SetValidate(nil)
+	if _, err := s.Resume(s.ctx, s.name, old); err != nil {
+		t.Fatal(err)
+	}
+	if docs := s.docs(); len(docs[old]) != 0 || strings.Contains(docs["ref-0001"][0], old) {
+		t.Errorf("%v", docs)
+	}
+}
+
+func TestLosingLeavesAreEditedToo(t *testing.T) {
+	s, _ := newNodeSite(t)
+	s.collide(0)
+	s.put("1B7922A6", "1-b", strings.Replace(referrer(old), `{`, `{"side":"b",`, 1))
+	before := s.docs()
+	if _, err := s.apply(s.request()); err != nil {
+		t.Fatal(err)
+	}
+	got := s.docs()["1B7922A6"]
+	if len(got) != 2 || strings.Contains(fmt.Sprint(got), old) || strings.Count(fmt.Sprint(got), personID()) != 4 {
+		t.Errorf("%q", got)
+	}
+	if _, err := s.Rollback(s.ctx, s.name, old); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.docs(); !same(now, before) {
+		t.Errorf("%v", now)
+	}
+}
+
+func TestReferencesInOtherDatabasesAndInLongerStringsAreFoundWhereAskedFor(t *testing.T) {
+	s, _ := newNodeSite(t)
+	audit := newSite(t, s.url)
+	s.collide(0)
+	words := `{"type":"report","fields":{"patient_id":"seen:%s:1"},"by":{"%s":{"at":"%s"}}}`
+	for i := range 4 {
+		other := fmt.Sprintf("person-%d", i)
+		audit.write(write("telling-"+other, "1-a", referrer(other)))
+	}
+	audit.put("entry", "1-a", referrer(old))
+	s.put("words", "1-a", fmt.Sprintf(words, old, old, old))
+	before := []map[string][]string{s.docs(), audit.docs()}
+	r := s.request()
+	r.Also, r.Substrings = []string{audit.name}, true
+	split, err := s.Plan(s.ctx, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ref := range split.Plan.References {
+		if ref.To == "" {
+			if split.Plan.References[i], err = split.Plan.Answer(ref, "person"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := s.Apply(s.ctx, split); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.docs()["words"][0]; strings.Contains(got, old) || strings.Count(got, personID()) != 3 {
+		t.Errorf("%s", got)
+	}
+	if got := audit.docs()["entry"][0]; strings.Contains(got, old) || strings.Count(got, personID()) != 2 {
+		t.Errorf("%s", got)
+	}
+	if _, err := s.Rollback(s.ctx, s.name, old); err != nil {
+		t.Fatal(err)
+	}
+	if now := []map[string][]string{s.docs(), audit.docs()}; !same(now[0], before[0]) || !same(now[1], before[1]) {
 		t.Errorf("%v", now)
 	}
 }

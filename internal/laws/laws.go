@@ -141,6 +141,16 @@ type RuleReport struct {
 	Unfit int `json:"unfit,omitempty"`
 }
 
+// failing reports whether a resolver failed on what the rule was asked.
+func (r RuleReport) failing() bool {
+	for reason := range r.Reasons {
+		if reason.IsResolvers() || reason == couchmend.ReasonResolverError {
+			return true
+		}
+	}
+	return false
+}
+
 // Severity is how grave a static finding is.
 type Severity string
 
@@ -173,6 +183,9 @@ func (r Report) Failed(strict bool) bool {
 		}
 	}
 	for _, rule := range r.Rules {
+		if rule.Merged == 0 && rule.failing() {
+			return true
+		}
 		for _, v := range rule.Laws {
 			if v.Status == Failed || strict && v.Status != OK {
 				return true

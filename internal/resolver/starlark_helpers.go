@@ -52,6 +52,9 @@ func (c *call) review(args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Va
 			words = append(words, v.String())
 		}
 	}
+	if len(words) == 0 {
+		words = []string{"the resolver asks for a person"}
+	}
 	return nil, askedForReview(shortened(strings.Join(words, " ")))
 }
 
@@ -145,6 +148,7 @@ func (c *call) latest(args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Va
 	}
 	var last starlark.Value
 	var clock, tie jsondoc.Value
+	differ := false
 	for v := range starlark.Elements(list) {
 		text, err := c.encode(v)
 		if err != nil {
@@ -153,6 +157,7 @@ func (c *call) latest(args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Va
 		doc := jsondoc.Value(text)
 		at, own := doc.At(merge.ParsePath(by)...), withoutMeta(doc)
 		if last != nil {
+			differ = differ || jsondoc.Compare(own, tie) != 0
 			order, ok := merge.CompareClocks(at, clock)
 			if !ok {
 				return nil, askedForReview(shortened(fmt.Sprintf("latest by %s: the clocks %q and %q can't be ordered", by, at, clock)))
@@ -163,8 +168,11 @@ func (c *call) latest(args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Va
 		}
 		last, clock, tie = v, at, own
 	}
-	if last == nil {
+	switch {
+	case last == nil:
 		return nil, errors.New("latest: there are no revisions")
+	case clock == nil && differ: // as for the strategy: a name that is mistyped must not choose
+		return nil, askedForReview(shortened(fmt.Sprintf("latest by %s: no revision has such a clock", by)))
 	}
 	return last, nil
 }

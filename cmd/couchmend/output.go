@@ -89,7 +89,21 @@ func (a *app) confirm(w writing, question string) (bool, error) {
 	if _, ok := terminal(a.stdin); !ok {
 		return false, usage(errUnasked)
 	}
-	fmt.Fprint(a.stderr, question+" [y/N] ")
+	answer, err := a.answer(question + " [y/N] ")
+	if err != nil {
+		return false, err
+	}
+	switch strings.ToLower(answer) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, errDeclined
+}
+
+// answer asks a person on a terminal for a line. That it ended without one is
+// an empty line.
+func (a *app) answer(question string) (string, error) {
+	fmt.Fprint(a.stderr, question)
 	answers := make(chan string, 1)
 	go func() { // nothing interrupts a read from a terminal: it ends with the process
 		line, _ := bufio.NewReader(a.stdin).ReadString('\n') // no answer is a no
@@ -97,13 +111,9 @@ func (a *app) confirm(w writing, question string) (bool, error) {
 	}()
 	select {
 	case <-a.ctx.Done():
-		return false, errDeclined
-	case answer := <-answers:
-		switch strings.ToLower(strings.TrimSpace(answer)) {
-		case "y", "yes":
-			return true, nil
-		}
-		return false, errDeclined
+		return "", errDeclined
+	case line := <-answers:
+		return strings.TrimSpace(line), nil
 	}
 }
 

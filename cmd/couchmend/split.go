@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -190,7 +189,6 @@ func (r *splitCmd) ask(a *app, split *splitter.Split) error {
 			names = append(names, v.Name)
 		}
 	}
-	in := bufio.NewReader(a.stdin)
 	answers := map[string]string{}
 	for i, ref := range split.Plan.References {
 		if ref.To != "" {
@@ -198,12 +196,12 @@ func (r *splitCmd) ask(a *app, split *splitter.Split) error {
 		}
 		place := ref.DB + " " + ref.Place.String()
 		for answers[place] == "" {
-			fmt.Fprintf(a.stderr, "What does %s in %s mean? [%s/%s] ", clean(ref.Place.String()), clean(ref.Doc), clean(strings.Join(names, "/")), collision.Leave)
-			line, err := in.ReadString('\n')
-			if err != nil || a.ctx.Err() != nil {
+			question := fmt.Sprintf("What does %s in %s mean? [%s/%s] ", clean(ref.Place.String()), clean(ref.Doc), clean(strings.Join(names, "/")), collision.Leave)
+			line, err := a.answer(question)
+			if err != nil || line == "" {
 				return errDeclined
 			}
-			answers[place] = strings.TrimSpace(line)
+			answers[place] = line
 			if _, err := split.Plan.Answer(ref, answers[place]); err != nil {
 				fmt.Fprintln(a.stderr, err)
 				answers[place] = ""

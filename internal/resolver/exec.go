@@ -66,7 +66,7 @@ func namedFiles(dir string, command []string) (map[string][]byte, error) {
 		if err != nil || !info.Mode().IsRegular() || info.Size() > maxSource {
 			continue
 		}
-		if files[name], err = readSource(root, name); err != nil {
+		if files[name], err = readSource(root, name, maxSource); err != nil {
 			return nil, err
 		}
 	}

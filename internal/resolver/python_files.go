@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -24,7 +23,7 @@ func pythonFiles(dir, file string) (map[string][]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	main, err := readSource(root, file)
+	main, err := readSource(root, file, maxSource)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +38,7 @@ func pythonFiles(dir, file string) (map[string][]byte, error) {
 				return fs.SkipDir
 			}
 		case !d.IsDir() && strings.HasSuffix(name, ".py") && name != file:
-			source, err := readSource(root, name)
+			source, err := readSource(root, name, maxSource)
 			if err != nil {
 				return err
 			}
@@ -51,24 +50,4 @@ func pythonFiles(dir, file string) (map[string][]byte, error) {
 		return nil
 	})
 	return files, err
-}
-
-// readSource reads a regular file of at most maxSource bytes. A link is
-// followed as long as it stays below root.
-func readSource(root *os.Root, name string) ([]byte, error) {
-	if info, err := root.Stat(name); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", name)
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	source, err := io.ReadAll(io.LimitReader(f, maxSource+1))
-	if err == nil && len(source) > maxSource {
-		err = fmt.Errorf("%s is larger than %d bytes", name, maxSource)
-	}
-	return source, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -84,24 +83,9 @@ func (l *loader) read(name string) ([]byte, error) {
 	if !fs.ValidPath(name) || name == "." {
 		return nil, fmt.Errorf("%q is no file in the policy's folder: want a path such as lib/clock.star, from the folder down", name)
 	}
-	info, err := l.root.Stat(name)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file", name)
-	}
-	f, err := l.root.Open(name)
+	source, err := readSource(l.root, name, maxStarlark)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	source, err := io.ReadAll(io.LimitReader(f, maxStarlark+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(source) > maxStarlark {
-		return nil, fmt.Errorf("%s has over %d KiB", name, maxStarlark>>10)
 	}
 	l.files[name] = source
 	return source, nil

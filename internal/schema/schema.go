@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -88,7 +89,11 @@ func (f folder) Load(address string) (any, error) {
 	}
 	name := strings.TrimPrefix(path.Clean(u.Path), "/")
 	file, err := f.root.Open(name)
-	if err != nil {
+	var failed *fs.PathError
+	switch {
+	case errors.As(err, &failed): // the system's call says little to people
+		return nil, failed.Err
+	case err != nil:
 		return nil, err
 	}
 	defer file.Close()

@@ -268,7 +268,7 @@ func TestALeafThatCannotBeReadIsToldAndStopsNothing(t *testing.T) {
 func TestASearchEndsWhenItsReaderHasEnough(t *testing.T) {
 	db := freshDB(t, couchtest.NewServer(t, couchtest.NewNode()).URL)
 	mustWrite(t, db, clinic()...)
-	for range len(clinicRefs) {
+	for range clinicRefs {
 		n := 0
 		for range Find(t.Context(), db, []string{collided}, Options{}) {
 			if n++; n == 3 {

@@ -108,6 +108,19 @@ type Winner struct {
 	Missing bool          // there is no such document
 }
 
+// askAbout asks _all_docs about some documents. The call is for errors about
+// single rows of the answer.
+func (db *DB) askAbout(ctx context.Context, ids []string, query string, answer any) (call, error) {
+	c := db.call("all_docs", http.MethodPost, "")
+	c.path += "/_all_docs" + query
+	body, err := json.Marshal(map[string][]string{"keys": ids})
+	if err != nil {
+		return c, c.failed(couchmend.KindUsage, err)
+	}
+	c.body = parts{body}
+	return c, db.server.json(ctx, c, answer)
+}
+
 // Winners asks for the winners of many documents in one request. An id that
 // the answer passes over is Missing.
 func (db *DB) Winners(ctx context.Context, ids []string) (map[string]Winner, error) {
@@ -115,13 +128,6 @@ func (db *DB) Winners(ctx context.Context, ids []string) (map[string]Winner, err
 	if len(ids) == 0 {
 		return winners, nil
 	}
-	c := db.call("all_docs", http.MethodPost, "")
-	c.path += "/_all_docs"
-	body, err := json.Marshal(map[string][]string{"keys": ids})
-	if err != nil {
-		return nil, c.failed(couchmend.KindUsage, err)
-	}
-	c.body = parts{body}
 	var answer struct {
 		Rows []struct {
 			Key   string
@@ -132,7 +138,8 @@ func (db *DB) Winners(ctx context.Context, ids []string) (map[string]Winner, err
 			}
 		}
 	}
-	if err := db.server.json(ctx, c, &answer); err != nil {
+	c, err := db.askAbout(ctx, ids, "", &answer)
+	if err != nil {
 		return nil, err
 	}
 	for _, row := range answer.Rows {

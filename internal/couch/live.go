@@ -2,8 +2,6 @@ package couch
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
 
 	"github.com/couchmend/couchmend"
 )
@@ -16,13 +14,6 @@ func (db *DB) LiveLeaves(ctx context.Context, ids []string) (map[string][]couchm
 	if len(ids) == 0 {
 		return live, nil
 	}
-	c := db.call("all_docs", http.MethodPost, "")
-	c.path += "/_all_docs?include_docs=true&conflicts=true"
-	body, err := json.Marshal(map[string][]string{"keys": ids})
-	if err != nil {
-		return nil, c.failed(couchmend.KindUsage, err)
-	}
-	c.body = parts{body}
 	var answer struct {
 		Rows []struct {
 			Key   string
@@ -34,7 +25,8 @@ func (db *DB) LiveLeaves(ctx context.Context, ids []string) (map[string][]couchm
 			}
 		}
 	}
-	if err := db.server.json(ctx, c, &answer); err != nil {
+	c, err := db.askAbout(ctx, ids, "?include_docs=true&conflicts=true", &answer)
+	if err != nil {
 		return nil, err
 	}
 	for _, row := range answer.Rows {

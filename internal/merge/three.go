@@ -3,6 +3,7 @@ package merge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,29 +18,15 @@ import (
 // and answer are those of couchmend.Resolver, asked about a document; what is
 // in dispute is an error that wraps couchmend.ErrReview.
 func Three(ctx context.Context, rule *Rule, base *couchmend.Revision, revisions []couchmend.Revision) (json.RawMessage, error) {
+	if len(revisions) == 0 {
+		return nil, errors.New("there are no revisions to merge")
+	}
 	plain := *rule
 	plain.Resolver = nil
-	known := map[couchmend.Rev]couchmend.Revision{}
-	id := ""
-	// The same revision may be asked about twice, in two versions of it that
-	// the resolver made: each stands under a name of its own.
-	add := func(r couchmend.Revision, at string) (couchmend.Rev, error) {
-		v, err := jsondoc.Parse(r.Body)
-		if err != nil || v.Kind() != '{' {
-			return couchmend.Rev{}, fmt.Errorf("%s is no document", at)
-		}
-		id = v.Get("_id").Text()
-		name := r.Rev
-		if _, taken := known[name]; taken || name == (couchmend.Rev{}) {
-			name = couchmend.Rev{Gen: r.Rev.Gen + 1, Hash: at}
-		}
-		r.Rev, r.Body, r.Attachments = name, json.RawMessage(own(v)), nil
-		known[name] = r
-		return name, nil
-	}
+	asked := asked{}
 	step := revtree.Step{How: revtree.NoBase}
 	if base != nil {
-		rev, err := add(*base, "base")
+		rev, err := asked.add(*base, "base")
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +34,7 @@ func Three(ctx context.Context, rule *Rule, base *couchmend.Revision, revisions 
 	}
 	var fold revtree.Fold
 	for i, r := range revisions {
-		rev, err := add(r, fmt.Sprintf("revisions[%d]", i))
+		rev, err := asked.add(r, fmt.Sprintf("revisions[%d]", i))
 		if err != nil {
 			return nil, err
 		}
@@ -56,21 +43,32 @@ func Three(ctx context.Context, rule *Rule, base *couchmend.Revision, revisions 
 			fold.Steps = append(fold.Steps, step)
 		}
 	}
-	if len(fold.Heads) == 0 {
-		return nil, fmt.Errorf("there are no revisions to merge")
-	}
-	merged, refusal := Merge(ctx, &plain, id, fold, known)
+	first := jsondoc.Value(revisions[0].Body)
+	merged, refusal := Merge(ctx, &plain, first.Get("_id").Text(), fold, asked)
 	if refusal != nil {
 		return nil, fmt.Errorf("%w: %s", couchmend.ErrReview, strings.Join(refusal.Evidence, "; "))
 	}
-	first := jsondoc.Value(revisions[0].Body)
-	var members []jsondoc.Member
-	for _, m := range first.Members() {
-		if m.Name == "_id" || m.Name == "_rev" {
-			members = append(members, m)
-		}
+	identity := slices.DeleteFunc(first.Members(), func(m jsondoc.Member) bool { return m.Name != "_id" && m.Name != "_rev" })
+	return json.RawMessage(jsondoc.Object(append(identity, merged.Body.Members()...))), nil
+}
+
+// asked are the revisions that Three was given, without CouchDB's members.
+type asked map[couchmend.Rev]couchmend.Revision
+
+// add returns the name under which a revision stands. The same one may be asked
+// about twice, in two versions of it that the resolver made: the second gets a
+// name of its own, which says its place.
+func (known asked) add(r couchmend.Revision, place string) (couchmend.Rev, error) {
+	v, err := jsondoc.Parse(r.Body)
+	if err != nil || v.Kind() != '{' {
+		return couchmend.Rev{}, fmt.Errorf("%s is no document", place)
 	}
-	return json.RawMessage(jsondoc.Object(append(members, merged.Body.Members()...))), nil
+	name := r.Rev
+	if _, taken := known[name]; taken || name == (couchmend.Rev{}) {
+		name = couchmend.Rev{Gen: r.Rev.Gen + 1, Hash: place}
+	}
+	known[name] = couchmend.Revision{Rev: name, Body: json.RawMessage(own(v))}
+	return name, nil
 }
 
 // own returns a document without the members that are CouchDB's.

@@ -13,10 +13,11 @@ import (
 	"github.com/couchmend/couchmend/internal/conflictgen"
 )
 
-// witness listens at a proxy and says whether each loser was buried only after
-// a revision that contains it was confirmed (I1): couchmend had been told of
-// it, by the answer to a write that did not refuse it or by reading it back,
-// before the tombstone was sent. It works marks out for itself.
+// witness listens at a proxy and says whether each loser was buried only after a
+// revision that contains it was confirmed (I1): the server had said so, by the
+// answer to a write that did not refuse it or by showing it, before the tombstone
+// was sent. It works marks out for itself. What counts is when the answer came to
+// the proxy: once it is passed on, the next request may overtake whoever notes it.
 type witness struct {
 	mu       sync.Mutex
 	known    map[string]map[string]bool // by document: the marks of live revisions that couchmend was told of
@@ -54,9 +55,9 @@ func (w *witness) hear(m moment, x *exchange) {
 				w.burial(r)
 			}
 		}
-	case x.kind == "POST _bulk_docs" && m == answered && x.status == 201:
+	case x.kind == "POST _bulk_docs" && m == done && x.status == 201:
 		w.confirm(x)
-	case x.kind == "POST _bulk_get" && m == answered && x.status == 200:
+	case x.kind == "POST _bulk_get" && m == done && x.status == 200:
 		w.read(x)
 	}
 }

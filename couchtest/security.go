@@ -89,10 +89,11 @@ func (c *call) adminOnly(db *DB) *apiError {
 	return c.user.refused("You are not a db or server admin.")
 }
 
-// serverAdminOnly refuses everybody but server administrators.
+// serverAdminOnly refuses everybody but server administrators: with a 401, also
+// who has logged in.
 func (c *call) serverAdminOnly() *apiError {
 	if c.user.isServerAdmin() {
 		return nil
 	}
-	return c.user.refused("You are not a server admin.")
+	return unauthorized("You are not a server admin.")
 }

@@ -26,7 +26,7 @@ func TestNewDatabaseIsForAdministratorsOnly(t *testing.T) {
 	expect(t, "PUT", as(url, "nurse:pw")+"/_design/x", `{}`, 403, `{"error":"forbidden","reason":"You are not a db or server admin."}`)
 	expect(t, "POST", as(url, "nurse:pw")+"/_compact", `{}`, 403, `{"error":"forbidden","reason":"You are not a db or server admin."}`)
 	expect(t, "GET", s.URL+"/_all_dbs", "", 401, `{"error":"unauthorized","reason":"You are not a server admin."}`)
-	expect(t, "GET", as(s.URL, "nurse:pw")+"/_db_updates", "", 403, `{"error":"forbidden","reason":"You are not a server admin."}`)
+	expect(t, "GET", as(s.URL, "nurse:pw")+"/_db_updates", "", 401, `{"error":"unauthorized","reason":"You are not a server admin."}`)
 	expect(t, "PUT", as(url, "root:secret")+"/_security", `{"members":{"roles":["x"]},"admins":{"names":["nurse"]}}`, 200, `{"ok":true}`)
 	expect(t, "POST", as(url, "nurse:pw")+"/_compact", `{}`, 202, `{"ok":true}`)
 }

@@ -38,6 +38,7 @@ type cli struct {
 	Review reviewCmd `cmd:"" group:"All of it:" help:"What waits for a person."`
 	Pause  pauseCmd  `cmd:"" group:"All of it:" help:"Stop all writing to a database, or to all; or list such pauses."`
 	Resume resumeCmd `cmd:"" group:"All of it:" help:"End a pause."`
+	Rights rightsCmd `cmd:"" group:"All of it:" help:"Say what this login may do, and what a missing right costs."`
 	Policy policyCmd `cmd:"" group:"All of it:" help:"The policy file."`
 
 	Completion completionCmd `cmd:"" group:"The command:" help:"Print a script by which a shell completes verbs and flags."`

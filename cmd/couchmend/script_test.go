@@ -51,6 +51,9 @@ const countKey, nodeKey = "count", "node"
 
 func setupScript(e *testscript.Env) error {
 	node := couchtest.NewNode(couchtest.WithAdmin("admin", "sesame"))
+	for _, name := range []string{"member", "keeper", "stranger"} { // what they may do, a script says in _security
+		node.AddUser(name, "sesame")
+	}
 	node.CreateDB("medic")
 	count := &requestCount{}
 	node.OnRequest(func(*http.Request) { count.n.Add(1) })

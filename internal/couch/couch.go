@@ -27,6 +27,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/couchmend/couchmend"
@@ -79,6 +80,8 @@ type Server struct {
 	timeout time.Duration
 	pause   time.Duration // before the first repetition of a request; it grows from there
 	login   login
+	told    func(Exchange) // may be nil
+	heard   atomic.Int64   // when the server last sent anything, in Unix nanoseconds
 
 	mu       sync.Mutex
 	requests map[string]int64

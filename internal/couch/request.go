@@ -115,12 +115,14 @@ func (s *Server) send(ctx context.Context, c call) (*http.Response, error) {
 	if c.silence == 0 {
 		c.silence = s.timeout
 	}
+	ctx, exchange := s.begin(ctx, c)
 	// Where one connection fell silent, those that rest did so too: each would
 	// be found out by a request that waits in vain.
 	ctx, watch := newWatch(ctx, c.silence, s.client.CloseIdleConnections)
 	req, err := s.request(ctx, c, watch)
 	if err != nil {
 		watch.end()
+		exchange.end(err)
 		return nil, c.failed(couchmend.KindUsage, err)
 	}
 	resp, err := s.client.Do(req)
@@ -128,9 +130,11 @@ func (s *Server) send(ctx context.Context, c call) (*http.Response, error) {
 	if err != nil {
 		err = watch.explain(err)
 		watch.end()
+		exchange.end(err)
 		return nil, c.failed(couchmend.KindUnreachable, err)
 	}
-	resp.Body = &watchedBody{body: resp.Body, watch: watch}
+	exchange.answered(resp)
+	resp.Body = &watchedBody{body: resp.Body, watch: watch, exchange: exchange}
 	if resp.StatusCode >= 300 || isHTML(resp, nil) && c.op != "attachment" {
 		return nil, s.refused(c, resp)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -78,37 +77,6 @@ func TestErrorsCarryWhatCouchDBSaysAndAreClassed(t *testing.T) {
 		s := serve(t, always(c.status, `{"error":"word","reason":"`+c.reason+`"}`))
 		_, err := s.DB("my/db").Info(t.Context())
 		wantKind(t, err, c.kind, "my/db", "word", c.reason)
-	}
-}
-
-func TestTraceIDTravelsWithEachRequest(t *testing.T) {
-	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
-	var got []http.Header
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		got = append(got, r.Header)
-		answer(w, 200, `[]`)
-	})
-	contexts := []context.Context{
-		WithTrace(t.Context(), id), WithTrace(t.Context(), id), t.Context(),
-		WithTrace(t.Context(), strings.ToUpper(id)), WithTrace(t.Context(), "x"), WithTrace(t.Context(), strings.Repeat("0", 32)),
-	}
-	for _, ctx := range contexts {
-		if _, err := s.AllDBs(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	parent := regexp.MustCompile("^00-" + id + "-[0-9a-f]{16}-01$")
-	for i, header := range got {
-		traceparent, requestID := header.Get("traceparent"), header.Get("X-Couch-Request-ID")
-		if i < 2 && (!parent.MatchString(traceparent) || requestID != id) {
-			t.Errorf("request %d: traceparent %q, id %q", i, traceparent, requestID)
-		}
-		if i >= 2 && traceparent+requestID != "" {
-			t.Errorf("request %d without a good trace id bears %q %q", i, traceparent, requestID)
-		}
-	}
-	if got[0].Get("traceparent") == got[1].Get("traceparent") {
-		t.Error("two requests bear the same span")
 	}
 }
 

@@ -2,29 +2,59 @@ package couch
 
 import (
 	"context"
-	"fmt"
+	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 	"net/http"
 	"strings"
+
+	"go.opentelemetry.io/otel/trace"
 )
+
+// Every request bears a trace id: as traceparent (W3C Trace Context), and as
+// X-Couch-Request-ID, which CouchDB 3.4.3 and later print in their own log. It
+// is that of the span in the request's context, else the one that WithTrace
+// gave, else one of the request's own.
 
 type traceKey struct{}
 
 // WithTrace makes requests under ctx bear traceID, 32 lower-case hexadecimal
-// digits: as traceparent, and as X-Couch-Request-ID, which CouchDB prints in
-// its own log (3.4.3 and later). Any other text is ignored.
+// digits, where no span is in ctx. Any other text is ignored.
 func WithTrace(ctx context.Context, traceID string) context.Context {
-	if len(traceID) != 32 || strings.Trim(traceID, "0123456789abcdef") != "" || strings.Trim(traceID, "0") == "" {
+	if id, err := trace.TraceIDFromHex(traceID); err != nil || id.String() != traceID {
 		return ctx
 	}
 	return context.WithValue(ctx, traceKey{}, traceID)
 }
 
+// TraceOf returns the trace id that requests under ctx bear, or "" where each
+// draws its own.
+func TraceOf(ctx context.Context) string {
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		return span.TraceID().String()
+	}
+	id, _ := ctx.Value(traceKey{}).(string)
+	return id
+}
+
+// NewTrace returns a trace id: 32 hexadecimal digits, drawn at random.
+func NewTrace() string {
+	var id [16]byte
+	binary.LittleEndian.PutUint64(id[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(id[8:], 1+rand.Uint64N(1<<63)) // all zeros is no id
+	return hex.EncodeToString(id[:])
+}
+
 func setTrace(ctx context.Context, header http.Header) {
-	id, ok := ctx.Value(traceKey{}).(string)
-	if !ok {
-		return
+	id, parent, flags := TraceOf(ctx), "", "01"
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		parent, flags = span.SpanID().String(), span.TraceFlags().String()
+	} else {
+		parent = NewTrace()[16:]
+	}
+	if id == "" {
+		id = NewTrace()
 	}
 	header.Set("X-Couch-Request-ID", id)
-	header.Set("traceparent", fmt.Sprintf("00-%s-%016x-01", id, 1+rand.Uint64N(1<<63)))
+	header.Set("traceparent", strings.Join([]string{"00", id, parent, flags}, "-"))
 }

@@ -57,18 +57,24 @@ func (w *watch) explain(err error) error {
 
 // watchedBody is an answer's body.
 type watchedBody struct {
-	body  io.ReadCloser
-	watch *watch
+	body     io.ReadCloser
+	watch    *watch
+	exchange *exchange
+	broken   error
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	b.watch.life()
 	n, err := b.body.Read(p)
 	b.watch.rest()
+	if n > 0 {
+		b.exchange.alive()
+	}
 	if err != nil && err != io.EOF {
 		if cause := context.Cause(b.watch.ctx); cause != nil {
 			err = cause
 		}
+		b.broken = err
 		err = readError{err}
 	}
 	return n, err
@@ -77,6 +83,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 func (b *watchedBody) Close() error {
 	err := b.body.Close()
 	b.watch.end()
+	b.exchange.end(b.broken)
 	return err
 }
 

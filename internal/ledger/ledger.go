@@ -30,6 +30,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/couchmend/couchmend"
@@ -122,10 +123,11 @@ type Ledger struct {
 	workers jetstream.Consumer
 	large   jetstream.ObjectStore
 	pauses  *pauses
+	apart   atomic.Pointer[Apart] // nil until FollowSplits
 
 	closing context.Context // ends when Close begins
 	stop    context.CancelFunc
-	running sync.WaitGroup // renewals of leases, and what follows warm documents
+	running sync.WaitGroup // renewals of leases, and what follows warm documents and splits
 	close   func() error
 }
 

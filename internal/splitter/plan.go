@@ -43,7 +43,12 @@ func (s *Splitter) Plan(ctx context.Context, r Request) (*Split, error) {
 		return nil, err
 	}
 	p = p.Assign(found, k)
-	return &Split{Plan: p, State: ledger.Split{DB: r.DB, ID: r.ID, Also: r.Also, Substrings: r.Substrings}, conflict: c}, nil
+	state := ledger.Split{DB: r.DB, ID: r.ID}
+	if before != nil {
+		state = before.State.Anew()
+	}
+	state.Also, state.Substrings = r.Also, r.Substrings
+	return &Split{Plan: p, State: state, conflict: c}, nil
 }
 
 // settled reports whether what lives under the old id is what the split left

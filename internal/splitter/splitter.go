@@ -126,7 +126,7 @@ func (s *Splitter) save(ctx context.Context, split *Split, stage ledger.SplitSta
 		return fault(plan.DB, plan.ID, couchmend.KindOther, "the plan: %w", err)
 	}
 	split.State.Plan, split.State.Stage = text, stage
-	return s.Mender.Ledger.PutSplit(ctx, split.State)
+	return s.Mender.Ledger.PutSplit(ctx, &split.State)
 }
 
 func withoutData(r couchmend.Revision) *couchmend.Revision {

@@ -1,0 +1,85 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/couchmend/couchmend/internal/board"
+)
+
+const (
+	livePath      = "/events"
+	liveHeartbeat = 20 * time.Second
+	// liveLife ends a connection, so that the browser comes again and is asked
+	// who it is.
+	liveLife = 10 * time.Minute
+)
+
+func liveRoutes() []route {
+	return []route{{pattern: "GET " + livePath, serve: (*visit).live}}
+}
+
+// live tells the browser by server-sent events that something on the board has
+// changed, and of which kind; what it has become, it asks for itself.
+func (v *visit) live() error {
+	ctx := v.r.Context()
+	v.w.Header().Set("Content-Type", "text/event-stream")
+	stream := http.NewResponseController(v.w)
+	// The server's write time-out is for answers that end.
+	_ = stream.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
+	fmt.Fprint(v.w, "retry: 3000\n\n")
+	if err := stream.Flush(); err != nil {
+		return nil // the browser has gone
+	}
+	events := v.Board.Subscribe(ctx)
+	beat := time.NewTicker(liveHeartbeat)
+	defer beat.Stop()
+	end := time.NewTimer(liveLife)
+	defer end.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-v.closing.Done():
+			return nil
+		case <-end.C:
+			return nil
+		case <-beat.C:
+			fmt.Fprint(v.w, ": still here\n\n")
+		case e := <-events:
+			if v.person.confirm(ctx, false) != nil { // the session has ended
+				return nil
+			}
+			if err := v.tell(e); err != nil {
+				return nil
+			}
+		}
+		if stream.Flush() != nil {
+			return nil
+		}
+	}
+}
+
+// tell writes an event, unless it is of databases only that the person may not
+// know of.
+func (v *visit) tell(e board.Event) error {
+	visible, err := v.sight(v.r.Context(), e.Databases)
+	if err != nil {
+		return err
+	}
+	concerned := len(e.Databases) == 0
+	for _, db := range e.Databases {
+		concerned = concerned || visible(db)
+	}
+	if !concerned {
+		return nil
+	}
+	text, err := json.Marshal(map[string]any{"topics": e.Topics})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(v.w, "event: board\ndata: %s\n\n", text)
+	return err
+}

@@ -60,7 +60,10 @@ type Options struct {
 	// StateDir holds the state; it is made if there is none. NATS is the URL of
 	// a NATS server that holds it instead.
 	StateDir, NATS string
-	NATSCreds      string // that server's credentials file
+	// NATSCreds is that server's credentials file, NATSTokenFile a file with a
+	// token instead; NATSCAFile is the PEM file of its private authority.
+	NATSCreds, NATSTokenFile, NATSCAFile string
+	NATSReplicas                         int // servers of its cluster that keep the state; default 1
 	// Share is for a short command: it joins the process that holds StateDir,
 	// if there is one, instead of being refused.
 	Share bool
@@ -112,7 +115,10 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 	if o.Share {
 		open = ledger.Connect
 	}
-	state := ledger.Config{Dir: o.StateDir, URL: o.NATS, CredsFile: o.NATSCreds, Logger: o.Log}
+	state := ledger.Config{
+		Dir: o.StateDir, URL: o.NATS, CredsFile: o.NATSCreds, TokenFile: o.NATSTokenFile, CAFile: o.NATSCAFile,
+		Replicas: o.NATSReplicas, Logger: o.Log,
+	}
 	if o.NATS != "" {
 		state.Dir = ""
 	}

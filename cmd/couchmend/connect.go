@@ -31,6 +31,9 @@ type connection struct {
 	State        string   `env:"COUCHMEND_STATE" placeholder:"DIR" group:"Server and state:" help:"Where the state is kept. Default: .couchmend in the policy's folder, or here."`
 	NATS         string   `name:"nats" env:"COUCHMEND_NATS" placeholder:"URL" group:"Server and state:" help:"A NATS server that keeps the state instead, shared by many couchmends."`
 	NATSCreds    string   `name:"nats-creds" type:"existingfile" env:"COUCHMEND_NATS_CREDS" group:"Server and state:" help:"Its credentials file."`
+	NATSToken    string   `name:"nats-token-file" type:"existingfile" env:"COUCHMEND_NATS_TOKEN_FILE" group:"Server and state:" help:"Or a file that holds its token."`
+	NATSCA       string   `name:"nats-ca-file" type:"existingfile" group:"Server and state:" help:"Its private certificate authority, PEM."`
+	NATSReplicas int      `name:"nats-replicas" default:"1" placeholder:"N" group:"Server and state:" help:"How many servers of its cluster keep the state: 3 survive the loss of one."`
 	LogLevel     string   `enum:"debug,info,warn,error" default:"info" group:"Server and state:" help:"How much is logged: debug, info, warn or error."`
 }
 
@@ -58,7 +61,8 @@ func (c *connection) options(a *app) (mend.Options, error) {
 		URL: c.CouchDB, Username: c.User, Password: os.Getenv("COUCHDB_PASSWORD"), Token: os.Getenv("COUCHDB_TOKEN"),
 		Cookie: c.Cookie, ClientCert: c.ClientCert, ClientKey: c.ClientKey, CAFile: c.CAFile,
 		PolicyFile: c.policyFile(), Databases: c.Databases,
-		StateDir: c.stateDir(), NATS: c.NATS, NATSCreds: c.NATSCreds,
+		StateDir: c.stateDir(), NATS: c.NATS,
+		NATSCreds: c.NATSCreds, NATSTokenFile: c.NATSToken, NATSCAFile: c.NATSCA, NATSReplicas: c.NATSReplicas,
 		Log: c.logger(a),
 	}
 	for _, secret := range []struct {
@@ -90,7 +94,7 @@ func (c *connection) visit(a *app, f func(*mend.Couchmend) error) error {
 // state is visit for what concerns no server: a pause must go through also
 // where the policy file has a mistake or CouchDB is down.
 func (c *connection) state(a *app, f func(*ledger.Ledger) error) error {
-	where := ledger.Config{URL: c.NATS, CredsFile: c.NATSCreds, Logger: c.logger(a)}
+	where := ledger.Config{URL: c.NATS, CredsFile: c.NATSCreds, TokenFile: c.NATSToken, CAFile: c.NATSCA, Replicas: c.NATSReplicas, Logger: c.logger(a)}
 	if c.NATS == "" {
 		where.Dir = c.stateDir()
 	}

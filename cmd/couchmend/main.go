@@ -41,6 +41,7 @@ type cli struct {
 	Rights rightsCmd `cmd:"" group:"All of it:" help:"Say what this login may do, and what a missing right costs."`
 	Policy policyCmd `cmd:"" group:"All of it:" help:"The policy file."`
 
+	Health     healthCmd     `cmd:"" group:"The command:" help:"Ask a running couchmend whether it is well: for containers, which have no curl."`
 	Completion completionCmd `cmd:"" group:"The command:" help:"Print a script by which a shell completes verbs and flags."`
 	Version    versionCmd    `cmd:"" group:"The command:" help:"Print the version."`
 }

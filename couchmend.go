@@ -259,6 +259,8 @@ const (
 	ReasonFailed      Reason = "attempts_used_up" // three attempts failed
 	ReasonUnreadable  Reason = "unreadable"       // a leaf has an id that is no revision id; CouchDB takes some
 	ReasonPaused      Reason = "paused"           // found while mending was paused: it goes on when that ends
+	ReasonSplitting   Reason = "splitting"        // it waits for its turn to be split, or its references to be mended: it goes on by itself
+	ReasonLate        Reason = "late"             // it came after a split, and it is not known which of the documents it means
 )
 
 // The reasons for review when a custom resolver failed. All but the first cost

@@ -253,7 +253,7 @@ func (r *reader) wantReview(w *Want, n *yaml.Node) {
 // reasons are those that a decision may have.
 var reasons = []couchmend.Reason{
 	couchmend.ReasonOverlap, couchmend.ReasonNoBase, couchmend.ReasonStrategy, couchmend.ReasonNoRule, couchmend.ReasonRulesDiffer,
-	couchmend.ReasonTwoRoots, couchmend.ReasonHeld, couchmend.ReasonDeleted, couchmend.ReasonSoftDeleted, couchmend.ReasonAnnihilated,
+	couchmend.ReasonTwoRoots, couchmend.ReasonLate, couchmend.ReasonHeld, couchmend.ReasonDeleted, couchmend.ReasonSoftDeleted, couchmend.ReasonAnnihilated,
 	couchmend.ReasonAttachment, couchmend.ReasonRevsLimit, couchmend.ReasonDesignDoc, couchmend.ReasonSchema, couchmend.ReasonResolver,
 	couchmend.ReasonResolverError, couchmend.ReasonResolverTimeout, couchmend.ReasonResolverMemory, couchmend.ReasonResolverCrashed,
 	couchmend.ReasonResolverOutput, couchmend.ReasonResolverPrinted, couchmend.ReasonResolverIdentity, couchmend.ReasonResolverUnstable,

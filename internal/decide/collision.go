@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/jsondoc"
@@ -67,12 +68,15 @@ func (t *twoRoots) merges(rule *merge.Rule) bool {
 
 // splits reports whether each leaf's rule wants the leaves split, and no
 // identity fields deny that they are several things. A history that may not be
-// complete proves nothing.
+// complete proves nothing; and what a person has joined again stays joined.
 func (t *twoRoots) splits(rules Rules) bool {
 	for _, root := range t.roots {
 		if root.Doubt != "" {
 			return false
 		}
+	}
+	if t.unsplit() {
+		return false
 	}
 	for _, leaf := range t.leaves {
 		rule := rules(t.id, jsondoc.Value(leaf.Body))
@@ -82,6 +86,41 @@ func (t *twoRoots) splits(rules Rules) bool {
 	}
 	said, ok := t.judgement.identified()
 	return !ok || said == Collision
+}
+
+// unsplit reports whether a split of the leaves was taken back.
+func (t *twoRoots) unsplit() bool {
+	return slices.ContainsFunc(t.leaves, func(leaf couchmend.Revision) bool { return revtree.Unsplit(leaf.Path) })
+}
+
+// late returns the live leaves that grew from what a split gave an id of its
+// own, as somebody wrote them who had not seen it: they are to follow. What
+// stands alone under its id does not: a rollback deleted that.
+func late(tree *revtree.Tree, c couchmend.Conflict) []couchmend.Rev {
+	if !slices.ContainsFunc(c.Dead, isSplit) {
+		return nil
+	}
+	roots := tree.Roots(slices.Concat(revs(c.Leaves), revs(c.Dead)))
+	if len(roots) < 2 {
+		return nil
+	}
+	var live []couchmend.Rev
+	for _, root := range roots {
+		moved := slices.ContainsFunc(c.Dead, func(grave couchmend.Revision) bool { return slices.Contains(root.Leaves, grave.Rev) && isSplit(grave) })
+		for _, leaf := range c.Leaves {
+			if moved && slices.Contains(root.Leaves, leaf.Rev) {
+				live = append(live, leaf.Rev)
+			}
+		}
+	}
+	return live
+}
+
+// follow decides that late leaves are to follow what they grew from.
+func follow(d couchmend.Decision, leaves []couchmend.Rev) couchmend.Decision {
+	d.Outcome, d.Reason = couchmend.Split, couchmend.ReasonLate
+	d.Evidence = []string{fmt.Sprintf("%s came late: what it grew from was given an id of its own", couchmend.ListRevs(leaves))}
+	return d
 }
 
 // collisionEvidence is how many histories a collision's evidence tells of.
@@ -99,6 +138,9 @@ func (t *twoRoots) decide(d couchmend.Decision, rules Rules, more ...string) cou
 		}
 	}
 	evidence = append(append(evidence, more...), t.judgement.Evidence()...)
+	if t.unsplit() {
+		evidence = append(evidence, "a split of it was taken back, so none is made without a person's word")
+	}
 	d = review(d, couchmend.ReasonTwoRoots, evidence...)
 	if t.splits(rules) {
 		d.Outcome = couchmend.Split

@@ -126,3 +126,45 @@ func TestATombstoneOfASplitIsNobodysDeletion(t *testing.T) {
 		t.Errorf("after a split: %+v", d)
 	}
 }
+
+func TestWhatIsWrittenOntoADocumentThatWasSplitFollowsItsVersion(t *testing.T) {
+	rules := func(string, jsondoc.Value) *merge.Rule { return &merge.Rule{Name: "x", Collision: merge.CollisionMerge} }
+	c := drawnScenario(t, "1-a {\"x\":1}\n1-b {\"x\":2}").conflict
+	var graves []couchmend.Revision
+	for _, leaf := range c.Leaves {
+		graves = append(graves, SplitBurial(nil, leaf, "new", 1000))
+	}
+	late := Child(c.Leaves[0], []byte(`{"x":3}`), 1000)
+	d := Decide(context.Background(), rules, couchmend.Conflict{ID: "doc", RevsLimit: 1000, Leaves: []couchmend.Revision{late}, Dead: graves})
+	if d.Outcome != couchmend.Split || d.Reason != couchmend.ReasonLate {
+		t.Errorf("alone: %+v", d)
+	}
+	kept := couchmend.Conflict{ID: "doc", RevsLimit: 1000, Leaves: []couchmend.Revision{c.Leaves[1], late}, Dead: graves[:1]}
+	if d := Decide(context.Background(), rules, kept); d.Outcome != couchmend.Split || d.Reason != couchmend.ReasonLate {
+		t.Errorf("beside what kept the id: %+v", d)
+	}
+	third := drawnScenario(t, `1-c {"x":4}`).conflict.Leaves
+	if d := Decide(context.Background(), rules, couchmend.Conflict{ID: "doc", RevsLimit: 1000, Leaves: third, Dead: graves}); d.Outcome != couchmend.Nothing {
+		t.Errorf("another thing under the old id: %+v", d)
+	}
+	born := couchmend.Conflict{ID: "new", RevsLimit: 1000, Leaves: []couchmend.Revision{late}, Dead: graves[:1]}
+	if d := Decide(context.Background(), rules, born); d.Outcome != couchmend.Nothing {
+		t.Errorf("what a rollback deleted: %+v", d)
+	}
+}
+
+func TestASplitThatWasTakenBackIsNotMadeAgainWithoutAPersonsWord(t *testing.T) {
+	one := &merge.Rule{Name: "x", Collision: merge.CollisionSplit}
+	rules := func(string, jsondoc.Value) *merge.Rule { return one }
+	c := drawnScenario(t, "1-a {\"x\":1}\n1-b {\"x\":2}").conflict
+	if d := Decide(context.Background(), rules, c); d.Outcome != couchmend.Split {
+		t.Fatalf("%+v", d)
+	}
+	for i, leaf := range c.Leaves {
+		c.Leaves[i] = Again(leaf, SplitBurial(nil, leaf, "new", 1000), 1000)
+	}
+	d := Decide(context.Background(), rules, c)
+	if d.Outcome != couchmend.Review || !strings.Contains(strings.Join(d.Evidence, "\n"), "taken back") {
+		t.Errorf("%+v", d)
+	}
+}

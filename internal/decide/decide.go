@@ -75,7 +75,11 @@ func Decide(ctx context.Context, rules Rules, c couchmend.Conflict) couchmend.De
 		return d
 	case len(c.Leaves) == 0:
 		return annihilated(d, rules, tree, c)
-	case len(c.Leaves) == 1:
+	}
+	if came := late(tree, c); len(came) > 0 {
+		return follow(d, came)
+	}
+	if len(c.Leaves) == 1 {
 		return lone(d, rules, tree, c)
 	}
 	open := uncontained(tree, c.Leaves)

@@ -133,3 +133,25 @@ func SplitFrom(tombstone Path) (couchmend.Rev, bool) {
 	m, ok := AsMark(tombstone[1])
 	return tombstone[2], ok && m == SplitMark(tombstone[2])
 }
+
+// Unsplit reports whether a path goes on above a tombstone that a split wrote:
+// the split was taken back, or the document was created anew.
+func Unsplit(path Path) bool {
+	for i := 1; i+2 < len(path); i++ {
+		if _, ok := SplitFrom(path[i:]); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Restored reports whether a path goes on above a revision that an undo has
+// put back.
+func Restored(path Path) bool {
+	for i := 1; i < len(path); i++ {
+		if m, ok := AsMark(path[i-1]); ok && m == HoldMark(path[i]) {
+			return true
+		}
+	}
+	return false
+}

@@ -22,6 +22,8 @@ import (
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/ledger"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // Config says what is followed.
@@ -46,6 +48,9 @@ type Config struct {
 	// LeaseWait is how long Once waits for a feed that somebody else reads:
 	// longer than the lease of a process that was killed lives on. Default 20 s.
 	LeaseWait time.Duration
+	// Tracer makes a span of each page of a feed that may hold conflicts. Default:
+	// none.
+	Tracer trace.TracerProvider
 }
 
 // Follower follows databases.
@@ -53,10 +58,15 @@ type Follower struct {
 	Config
 	Stats  Stats
 	owner  string
-	unkept atomic.Bool // bodies of warm documents could not be kept, and that was said
+	tracer trace.Tracer
+	unkept atomic.Bool  // bodies of warm documents could not be kept, and that was said
+	turned atomic.Int64 // when the loop last turned, in Unix nanoseconds; 0 while it does not run
 
-	mu    sync.Mutex
-	known map[string]error // the last error of each database, to report it once
+	mu       sync.Mutex
+	known    map[string]error // the last error of each database, to report it once
+	readers  map[*reader]bool // the feeds that are being read
+	followed int              // databases, as last listed
+	queue    *queue           // of databases to visit; nil where all are held
 }
 
 // New returns a Follower.
@@ -71,8 +81,15 @@ func New(cfg Config) *Follower {
 	cfg.Refresh = orDefault(cfg.Refresh, 10*time.Second)
 	cfg.Sweep = orDefault(cfg.Sweep, 5*time.Minute)
 	cfg.LeaseWait = orDefault(cfg.LeaseWait, 20*time.Second)
+	if cfg.Tracer == nil {
+		cfg.Tracer = noop.NewTracerProvider()
+	}
 	host, _ := os.Hostname()
-	return &Follower{Config: cfg, owner: host + " " + strconv.Itoa(os.Getpid()), known: map[string]error{}}
+	return &Follower{
+		Config: cfg, owner: host + " " + strconv.Itoa(os.Getpid()),
+		tracer: cfg.Tracer.Tracer("github.com/couchmend/couchmend/internal/feed"),
+		known:  map[string]error{}, readers: map[*reader]bool{},
+	}
 }
 
 func orDefault[T int | time.Duration](v, def T) T {
@@ -86,22 +103,27 @@ func orDefault[T int | time.Duration](v, def T) T {
 // Where listing is forbidden, they are those that are known by name.
 func (f *Follower) Databases(ctx context.Context) ([]string, error) {
 	all, err := f.Server.AllDBs(ctx)
+	names := f.Names
 	switch couchmend.KindOf(err) {
 	case couchmend.KindForbidden, couchmend.KindNotFound:
-		return f.Names, nil
 	case "":
+		names = slices.DeleteFunc(all, func(name string) bool { return !f.Match(name) })
+		slices.Sort(names)
 	default:
 		return nil, err
 	}
-	names := slices.DeleteFunc(all, func(name string) bool { return !f.Match(name) })
-	slices.Sort(names)
+	f.mu.Lock()
+	f.followed = len(names)
+	f.mu.Unlock()
 	return names, nil
 }
 
 // Run follows until ctx ends, or an error that no waiting mends: a refused
 // login, a wrong server.
 func (f *Follower) Run(ctx context.Context) error {
+	defer f.turned.Store(0)
 	for pause := (patience{}); ; {
+		f.turn()
 		names, err := f.Databases(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -159,6 +181,7 @@ func (f *Follower) hold(ctx context.Context, names []string) error {
 	appeared := make(chan struct{}, 1)
 	group.Go(func() { f.await(ctx, appeared) })
 	for {
+		f.turn()
 		for _, name := range names {
 			start(name)
 		}
@@ -198,7 +221,7 @@ func (f *Follower) await(ctx context.Context, appeared chan<- struct{}) {
 // returns fatal errors alone.
 func (f *Follower) follow(ctx context.Context, name string) error {
 	for pause := (patience{}); ctx.Err() == nil; {
-		err := f.turn(ctx, name, true)
+		err := f.lease(ctx, name, true)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -218,9 +241,9 @@ func (f *Follower) follow(ctx context.Context, name string) error {
 	return nil
 }
 
-// turn reads one database's feed under a lease: to its end, or with stay until
+// lease reads one database's feed under a lease: to its end, or with stay until
 // something ends it.
-func (f *Follower) turn(ctx context.Context, name string, stay bool) error {
+func (f *Follower) lease(ctx context.Context, name string, stay bool) error {
 	lease, err := f.Ledger.Lease(ctx, "feed "+name, f.owner)
 	if err != nil {
 		return err
@@ -250,6 +273,7 @@ func (f *Follower) read(ctx context.Context, name string, stay bool) error {
 	if err != nil {
 		return err
 	}
+	defer r.close()
 	if err := r.catchUp(ctx); err != nil {
 		return err
 	}

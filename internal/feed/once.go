@@ -53,6 +53,7 @@ func (f *Follower) once(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	defer r.close()
 	if err := r.catchUp(ctx); err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package feed
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // queue holds names of databases to visit, each at most once, in order. One
 // that is being visited is not handed out a second time: it may have changed
@@ -8,9 +11,15 @@ import "sync"
 type queue struct {
 	mu     sync.Mutex
 	wake   *sync.Cond
-	names  []string
+	names  []waiting
 	state  map[string]visiting
 	closed bool
+}
+
+// waiting is a database that waits for a visit.
+type waiting struct {
+	name  string
+	since time.Time
 }
 
 type visiting int
@@ -41,7 +50,7 @@ func (q *queue) add(name string) {
 
 func (q *queue) push(name string) {
 	q.state[name] = waits
-	q.names = append(q.names, name)
+	q.names = append(q.names, waiting{name, time.Now()})
 	q.wake.Signal()
 }
 
@@ -56,7 +65,7 @@ func (q *queue) next() (string, bool) {
 	if q.closed {
 		return "", false
 	}
-	name := q.names[0]
+	name := q.names[0].name
 	q.names = q.names[1:]
 	q.state[name] = visited
 	return name, true
@@ -70,6 +79,17 @@ func (q *queue) done(name string) {
 	if again && !q.closed {
 		q.push(name)
 	}
+}
+
+// length returns how many databases wait for a visit, and since when the first
+// of them does.
+func (q *queue) length() (n int, since time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n = len(q.names); n > 0 {
+		since = q.names[0].since
+	}
+	return n, since
 }
 
 func (q *queue) close() {

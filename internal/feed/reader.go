@@ -40,6 +40,8 @@ type reader struct {
 	mu         sync.Mutex
 	checkpoint ledger.Checkpoint
 	read       string // the feed's place behind all that is in the queue
+
+	lag lag
 }
 
 // open begins a turn at the checkpoint, or at the feed's start where there is
@@ -73,10 +75,16 @@ func (f *Follower) open(ctx context.Context, name string) (*reader, error) {
 		return nil, err
 	}
 	if anew {
-		return r, r.putReviewed(ctx)
+		if err := r.putReviewed(ctx); err != nil {
+			return nil, err
+		}
 	}
+	f.attach(r)
 	return r, nil
 }
+
+// close ends a turn.
+func (r *reader) close() { r.detach(r) }
 
 // createdAnew reports whether a checkpoint was made in another database of the
 // same name. PouchDB's server does not say when a database was created; its
@@ -100,7 +108,7 @@ func (r *reader) putReviewed(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.put(ctx, []ledger.Item{{DB: r.name, ID: c.ID, Trace: newTrace()}}); err != nil {
+		if err := r.put(ctx, []ledger.Item{{DB: r.name, ID: c.ID, Trace: couch.NewTrace()}}); err != nil {
 			return err
 		}
 	}
@@ -162,6 +170,9 @@ func (r *reader) stay(ctx context.Context) error {
 // its rows. Where the answer breaks off, what came of it counts.
 func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) {
 	o.Since = r.read
+	id := couch.NewTrace()
+	ctx = couch.WithTrace(ctx, id)
+	var began time.Time // of the first row: a feed may have waited long for it
 	n, since := 0, r.read
 	var items []ledger.Item
 	var unreadable []ledger.Case
@@ -171,17 +182,19 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 		if broken = err; err != nil {
 			break
 		}
-		if row.ID != "" {
-			n++
+		if row.ID == "" {
+			r.lag.pending(row.Pending)
+		} else if n++; n == 1 {
+			began = time.Now()
 		}
 		switch {
 		case row.Err != nil:
 			unreadable = append(unreadable, ledger.Case{
-				DB: r.name, ID: row.ID, Reason: couchmend.ReasonUnreadable, Leaves: row.Leaves, Evidence: []string{row.Err.Error()},
+				DB: r.name, ID: row.ID, Reason: couchmend.ReasonUnreadable, Leaves: row.Leaves, Evidence: []string{row.Err.Error()}, Trace: id,
 			})
 		case len(row.Leaves) > 1: // one leaf is no conflict, and no deletion beside an edit
 			items = append(items, ledger.Item{
-				DB: r.name, ID: row.ID, Seq: row.Seq, Since: since, Leaves: row.Leaves, Deleted: row.Deleted, Trace: newTrace(),
+				DB: r.name, ID: row.ID, Seq: row.Seq, Since: since, Leaves: row.Leaves, Deleted: row.Deleted, Trace: id,
 			})
 		}
 		if row.Seq != "" {
@@ -193,7 +206,10 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 	}
 	r.Stats.Rows.Add(int64(n))
 	defer r.keepWarm(ctx, passing)() // while the rows are handed on: neither waits for the other
-	if err := r.handOn(ctx, items, unreadable, since); err != nil {
+	ctx, end := r.span(ctx, began, items)
+	err := r.handOn(ctx, items, unreadable, since)
+	end(err)
+	if err != nil {
 		return n, err
 	}
 	return n, broken
@@ -204,6 +220,8 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 // full queue refuses a row and may yet take a later one, of a document that
 // waits.
 func (r *reader) handOn(ctx context.Context, items []ledger.Item, unreadable []ledger.Case, since string) error {
+	r.lag.reading(len(items))
+	defer r.lag.read()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.putUnreadable(ctx, unreadable); err != nil {
@@ -234,10 +252,25 @@ func (r *reader) putUnreadable(ctx context.Context, cases []ledger.Case) error {
 		before, ok := known[c.ID]
 		return ok && before.Reason == c.Reason && slices.Equal(before.Leaves, c.Leaves)
 	})
+	r.Stats.Unreadable.Add(int64(len(cases)))
 	for _, c := range cases {
-		r.Log.Warn("conflict", "resolver_status", "review", "db", c.DB, "doc_id", c.ID, "reason", c.Reason, "error", c.Evidence[0])
+		r.Log.Warn("conflict", unreadableLine(c)...)
 	}
 	return r.Ledger.PutCases(ctx, cases...)
+}
+
+// unreadableLine is the line of the log about a document that can't be worked on,
+// with what each line about a conflict has.
+func unreadableLine(c ledger.Case) []any {
+	var winner couchmend.Rev
+	if len(c.Leaves) > 0 {
+		winner = c.Leaves[0]
+	}
+	return []any{
+		"resolver_status", "review", "conflict_resolution_latency_ms", 0, "failure_class", "",
+		"db", c.DB, "doc_id", c.ID, "seq", "", "leaf_revs", c.Leaves, "winner_rev", winner, "trace_id", c.Trace,
+		"outcome", couchmend.Review, "reason", c.Reason, "error", c.Evidence[0],
+	}
 }
 
 // put adds items to the queue; while that is full, the feed waits (I11).
@@ -298,6 +331,9 @@ func (r *reader) save(ctx context.Context) error {
 	}
 	if found {
 		place = oldest.Since
+		r.lag.working(oldest.Enqueued)
+	} else {
+		r.lag.working(time.Time{})
 	}
 	if place == r.checkpoint.Since || place == "0" && r.checkpoint.Since == "" {
 		return nil

@@ -18,6 +18,8 @@ const woken = 8
 func (f *Follower) wake(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	queue := newQueue()
+	f.visiting(queue)
+	defer f.visiting(nil)
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer queue.close()
@@ -34,6 +36,7 @@ func (f *Follower) wake(ctx context.Context) error {
 	}
 	group.Go(func() { f.listen(ctx, func(u couch.DBUpdate) { queue.add(u.DB) }) })
 	for {
+		f.turn()
 		names, err := f.Databases(ctx)
 		wait := f.Sweep
 		switch {
@@ -59,7 +62,7 @@ func (f *Follower) wake(ctx context.Context) error {
 
 // visit reads one database's feed to its end.
 func (f *Follower) visit(ctx context.Context, name string) error {
-	err := f.turn(ctx, name, false)
+	err := f.lease(ctx, name, false)
 	switch {
 	case fatal(err):
 		return err

@@ -26,7 +26,11 @@ type Item struct {
 	Leaves   []couchmend.Rev `json:"leaves,omitempty"`
 	Deleted  bool            `json:"deleted,omitempty"` // no leaf is alive
 	Enqueued time.Time       `json:"enqueued"`          // set by Put if zero
-	Trace    string          `json:"trace,omitempty"`
+	// Trace is the id of the trace that the document's way through couchmend
+	// belongs to, and Span the span in it that put the document here: 32 and 16
+	// hexadecimal digits. Without tracing there is no Span.
+	Trace string `json:"trace,omitempty"`
+	Span  string `json:"span,omitempty"`
 	// Attempt counts the failures so far (Task.Retry), whatever row told of
 	// them. Put ignores it.
 	Attempt int `json:"-"`

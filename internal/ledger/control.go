@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type Pause struct {
 type pauses struct {
 	mu   sync.RWMutex
 	by   map[string]pauseSwitch // by subject
+	told []*func()              // FollowPauses
 	stop func()
 }
 
@@ -148,8 +150,15 @@ func (p *pauses) apply(subject string, seq uint64, data []byte) {
 		}
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if seq >= p.by[subject].seq {
+	news := seq > p.by[subject].seq
+	if news {
 		p.by[subject] = s
+	}
+	told := slices.Clone(p.told)
+	p.mu.Unlock()
+	if news {
+		for _, f := range told {
+			(*f)()
+		}
 	}
 }

@@ -27,6 +27,7 @@ type Entry struct {
 	Kind string `json:"kind"`
 	// Status is how far it got: "decided", "merged", "buried"…
 	Status   string             `json:"status,omitempty"`
+	Type     string             `json:"type,omitempty"`   // what the document says that it is
 	By       string             `json:"by,omitempty"`     // the person; "couchmend" if none
 	Policy   string             `json:"policy,omitempty"` // digest of the policy that applied
 	Note     string             `json:"note,omitempty"`   // that person's words
@@ -61,6 +62,7 @@ func (l *Ledger) Append(ctx context.Context, entries ...Entry) error {
 			return wrapDoc("journal", e.DB, e.ID, err)
 		}
 		m := nats.NewMsg(l.subject(journal, e.DB, e.ID))
+		setLine(m, entryLine(e))
 		if len(data) <= maxInline {
 			m.Data = data
 			size += len(data)

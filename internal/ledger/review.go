@@ -31,6 +31,12 @@ type Case struct {
 	Rule     string          `json:"rule,omitempty"`
 	Evidence []string        `json:"evidence,omitempty"` // a sentence each
 	Trace    string          `json:"trace,omitempty"`
+	// Type is what the document says that it is. Fields are the paths in which
+	// its live leaves differ, at most 20; Live counts these leaves. All are for
+	// lists, and empty where the document could not be read.
+	Type   string   `json:"type,omitempty"`
+	Fields []string `json:"fields,omitempty"`
+	Live   int      `json:"live,omitempty"`
 	// Dismissed says that a person looked and lets the conflict stand, for
 	// these Leaves; By is who.
 	Dismissed bool   `json:"dismissed,omitempty"`
@@ -65,6 +71,7 @@ func (l *Ledger) PutCases(ctx context.Context, cases ...Case) error {
 		}
 		m := nats.NewMsg(l.subject(review, c.DB, c.ID))
 		m.Header.Set(reasonHeader, string(c.Reason))
+		setLine(m, caseLine(c))
 		m.Data = data
 		size += len(data)
 		msgs = append(msgs, m)

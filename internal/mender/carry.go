@@ -182,7 +182,7 @@ func (b *batch) journal(ctx context.Context, jobs []*job) error {
 }
 
 func entry(c couchmend.Conflict, d couchmend.Decision) ledger.Entry {
-	e := ledger.Entry{DB: c.DB, ID: c.ID, Kind: string(d.Outcome), Status: "decided", Leaves: c.Leaves}
+	e := ledger.Entry{DB: c.DB, ID: c.ID, Kind: string(d.Outcome), Status: "decided", Type: typeOf(c), Leaves: c.Leaves}
 	for _, base := range c.Bases {
 		e.Bases = append(e.Bases, base)
 	}

@@ -135,6 +135,7 @@ func caseOf(j *job) ledger.Case {
 	d.Merge = withoutData(d.Merge)
 	return ledger.Case{
 		DB: j.conflict.DB, ID: j.conflict.ID, Reason: d.Reason, Decision: d, Leaves: j.leavesNow(),
+		Type: typeOf(j.conflict), Fields: disputed(j.conflict), Live: len(j.conflict.Leaves),
 		Deep: d.Deep, Rule: d.Rule, Evidence: d.Evidence,
 		Attempts: j.task.Attempt, Trace: j.task.Trace, FailureClass: failureClass(j),
 	}

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"github.com/couchmend/couchmend/internal/document"
 	"github.com/couchmend/couchmend/internal/ledger"
 )
 
 type historyCmd struct {
 	connection
-	document
+	place
 	JSON bool `name:"json" help:"Print a JSON object a line, bodies included."`
 }
 
@@ -32,7 +33,7 @@ func (h *historyCmd) Run(a *app) error {
 	}
 	if h.JSON {
 		for _, e := range entries {
-			if err := a.printJSON(slimEntry(e)); err != nil {
+			if err := a.printJSON(document.SlimEntry(e)); err != nil {
 				return err
 			}
 		}
@@ -49,7 +50,7 @@ func (h *historyCmd) Run(a *app) error {
 			if i > 0 {
 				from += ", "
 			}
-			from += shortRev(leaf.Rev)
+			from += document.Short(leaf.Rev)
 		}
 		if e.Decision.Merge != nil && e.Kind != "undo" {
 			wrote = e.Decision.Merge.Rev.String()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"os"
 	"regexp"
@@ -52,18 +51,6 @@ func TestNothingOfADocumentReachesTheTerminalAsControl(t *testing.T) {
 		if got := clean(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
-	}
-}
-
-func TestAnEditorsTextIsTheSameDocument(t *testing.T) {
-	body := `{"a":"\u001b[31m ü","n":1.10,"big":12345678901234567890,"o":{"x":[1,{}]}}`
-	s := sight{conflict: couchmend.Conflict{ID: "d", Leaves: []couchmend.Revision{{Rev: couchmend.MustRev("1-a"), Body: json.RawMessage(body)}}}}
-	choice, err := s.choiceOf(s.start())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(choice.Body) != body {
-		t.Errorf("%s, want %s", choice.Body, body)
 	}
 }
 

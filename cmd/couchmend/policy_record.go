@@ -29,7 +29,7 @@ func (p *policyTestCmd) record(a *app) error {
 	}
 	defer done()
 	return p.visit(a, func(c *mend.Couchmend) error {
-		text, err := p.recorded(a, c, document{DB: p.Args[0], ID: p.Args[1]})
+		text, err := p.recorded(a, c, place{DB: p.Args[0], ID: p.Args[1]})
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (p *policyTestCmd) record(a *app) error {
 }
 
 // recorded is the case of one document.
-func (p *policyTestCmd) recorded(a *app, c *mend.Couchmend, d document) ([]byte, error) {
+func (p *policyTestCmd) recorded(a *app, c *mend.Couchmend, d place) ([]byte, error) {
 	conflict, decision, err := c.Mender.Look(a.ctx, d.DB, d.ID)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +12,13 @@ import (
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/decide"
-	"github.com/couchmend/couchmend/internal/mender"
+	"github.com/couchmend/couchmend/internal/document"
 	"github.com/couchmend/couchmend/mend"
 )
 
 type resolveCmd struct {
 	connection
-	document
+	place
 	Pick   string   `xor:"what" placeholder:"REV" help:"Take this revision: a leaf, or an older one whose body CouchDB or the journal still has. The beginning of its id will do."`
 	Merged string   `xor:"what" placeholder:"FILE" help:"Take the JSON document in this file; - is standard input."`
 	Edit   bool     `xor:"what" help:"Edit the document with $VISUAL or $EDITOR, starting from the policy's merge or the winner."`
@@ -50,7 +49,7 @@ func (r *resolveCmd) Run(a *app) error {
 	}
 	var decision couchmend.Decision
 	err = r.visit(a, func(c *mend.Couchmend) error {
-		decision, err = r.decide(a.ctx, c, seen, choice)
+		decision, err = r.decide(a, c, seen, choice)
 		return err
 	})
 	if err != nil {
@@ -70,7 +69,7 @@ func (r *resolveCmd) Run(a *app) error {
 		kind = "delete"
 	}
 	err = r.visit(a, func(c *mend.Couchmend) error {
-		return c.Mender.Apply(a.ctx, seen.conflict, decision, kind, r.name(), r.Note)
+		return c.Mender.Apply(a.ctx, seen.Conflict, decision, kind, r.name(), r.Note)
 	})
 	if err == nil && !r.JSON {
 		a.printf("Written.\n")
@@ -81,7 +80,7 @@ func (r *resolveCmd) Run(a *app) error {
 // choose looks at the document and finds out what a person wants of it. The
 // look is what the decision is checked against at the end (I3): it comes before
 // the editing.
-func (r *resolveCmd) choose(a *app) (seen sight, choice decide.Choice, err error) {
+func (r *resolveCmd) choose(a *app) (seen *document.Sight, choice decide.Choice, err error) {
 	var start []byte
 	err = r.visit(a, func(c *mend.Couchmend) error {
 		if seen, err = r.look(a, c); err != nil {
@@ -91,14 +90,13 @@ func (r *resolveCmd) choose(a *app) (seen sight, choice decide.Choice, err error
 			return err
 		}
 		if r.Pick != "" {
-			picked, err := r.revision(a.ctx, c, seen, r.Pick)
-			if err == nil && picked.Deleted {
-				err = usage(fmt.Errorf("%s is a deletion: pick the revision that it deleted, %s, or say --delete", picked.Rev, picked.Path[min(1, len(picked.Path)-1)]))
+			picked, err := revision(a, c, seen, r.Pick)
+			if err == nil {
+				choice, err = document.Take(picked)
 			}
-			choice = decide.Choice{Body: picked.Body, Attachments: taken(picked)}
 			return err
 		}
-		start = seen.start()
+		start = seen.Draft()
 		return nil
 	})
 	if err != nil || r.Pick != "" || r.Delete {
@@ -111,14 +109,14 @@ func (r *resolveCmd) choose(a *app) (seen sight, choice decide.Choice, err error
 		text, err = a.read(r.Merged)
 	}
 	if err == nil {
-		choice, err = seen.choiceOf(text)
+		choice, err = seen.Choice(text)
 	}
 	return seen, choice, err
 }
 
 // sameLeaves checks the leaves that were seen against those that were shown
 // earlier, if --leaves tells.
-func (r *resolveCmd) sameLeaves(seen sight) error {
+func (r *resolveCmd) sameLeaves(seen *document.Sight) error {
 	if len(r.Leaves) == 0 {
 		return nil
 	}
@@ -130,38 +128,20 @@ func (r *resolveCmd) sameLeaves(seen sight) error {
 		}
 		shown = append(shown, rev)
 	}
-	return mender.Moved(withLeaves(r.document, shown), seen.leaves())
+	return seen.Pinned(shown)
 }
 
-// start is the document that editing starts from.
-func (s sight) start() []byte {
-	from := s.leaves()[0]
-	attachments := taken(from)
-	if s.decision.Merge != nil {
-		from, attachments = *s.decision.Merge, s.decision.Merge.Attachments
-	}
-	return indent([]byte(draft(s.conflict.ID, from.Body, attachments)))
-}
-
-// decide makes the choice a decision, with the bytes of the attachments that it
-// carries over.
-func (r *resolveCmd) decide(ctx context.Context, c *mend.Couchmend, seen sight, choice decide.Choice) (couchmend.Decision, error) {
+// decide makes the choice a decision.
+func (r *resolveCmd) decide(a *app, c *mend.Couchmend, seen *document.Sight, choice decide.Choice) (couchmend.Decision, error) {
 	if r.Delete {
-		if len(seen.conflict.Leaves) == 0 {
-			return couchmend.Decision{}, usage(errors.New("the document is deleted already"))
-		}
-		return decide.ChooseDelete(seen.conflict, r.name()), nil
-	}
-	if err := r.fill(ctx, c, seen.leaves()[0].Rev, choice.Attachments); err != nil {
-		return couchmend.Decision{}, err
+		return seen.Delete(r.name())
 	}
 	choice.By = r.name()
-	rules, _ := c.Mender.Rules(r.DB)
-	return decide.Choose(rules, seen.conflict, choice)
+	return seen.Decide(a.ctx, c.Mender, choice)
 }
 
 // tell shows exactly what is going to be written.
-func (r *resolveCmd) tell(a *app, seen sight, d couchmend.Decision) error {
+func (r *resolveCmd) tell(a *app, seen *document.Sight, d couchmend.Decision) error {
 	if r.JSON {
 		return a.printJSON(d)
 	}
@@ -170,9 +150,9 @@ func (r *resolveCmd) tell(a *app, seen sight, d couchmend.Decision) error {
 		return nil
 	}
 	if d.Merge != nil {
-		a.printf("%s, on top of %s:\n%s\n", d.Merge.Rev, seen.leaves()[0].Rev, pretty(d.Merge.Body))
+		a.printf("%s, on top of %s:\n%s\n", d.Merge.Rev, seen.Leaves()[0].Rev, pretty(d.Merge.Body))
 		for _, att := range d.Merge.Attachments {
-			a.printf("  with %s: %s\n", clean(att.Name), clean(describe(att)))
+			a.printf("  with %s: %s\n", clean(att.Name), clean(document.Describe(att)))
 		}
 	}
 	for _, tombstone := range d.Bury {

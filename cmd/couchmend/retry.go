@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/document"
 	"github.com/couchmend/couchmend/internal/ledger"
 	"github.com/couchmend/couchmend/mend"
 )
@@ -91,38 +91,19 @@ func (r *retryCmd) meant(a *app, l *ledger.Ledger) (cases []ledger.Case, err err
 	for _, id := range r.IDs {
 		waits, ok := found[id]
 		if !ok && err == nil {
-			err = notInReview(document{DB: r.DB, ID: id})
+			err = document.NotInReview(r.DB, id)
 		}
 		cases = append(cases, waits)
 	}
 	return cases, err
 }
 
-// put lifts dismissals and fills the queue. No item names leaves: those of a
-// case may be of yesterday.
+// put lifts dismissals and fills the queue.
 func (r *retryCmd) put(ctx context.Context, c *mend.Couchmend, cases []ledger.Case) error {
 	if r.Now && c.Ledger.Paused(r.DB) {
 		return &couchmend.Error{Op: "retry", DB: r.DB, Kind: couchmend.KindUsage, Err: errors.New("the database is paused: see couchmend pause --list")}
 	}
-	var lifted []ledger.Case
-	items := make([]ledger.Item, len(cases))
-	for i, waits := range cases {
-		items[i] = ledger.Item{DB: waits.DB, ID: waits.ID}
-		if waits.Dismissed {
-			waits.Dismissed, waits.By, waits.Last = false, "", time.Time{}
-			lifted = append(lifted, waits)
-		}
-	}
-	if len(lifted) > 0 {
-		if err := c.Ledger.PutCases(ctx, lifted...); err != nil {
-			return err
-		}
-	}
-	taken, err := c.Ledger.Put(ctx, items...)
-	if errors.Is(err, ledger.ErrFull) {
-		return fmt.Errorf("%d of %d documents were taken: %w", taken, len(items), err)
-	}
-	return err
+	return document.Retry(ctx, c.Ledger, cases...)
 }
 
 // followed reports whether a run follows a database: then somebody has the

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/document"
 	"github.com/couchmend/couchmend/internal/ledger"
-	"github.com/couchmend/couchmend/internal/mender"
 	"github.com/couchmend/couchmend/internal/policy"
 	"github.com/couchmend/couchmend/mend"
 )
@@ -116,7 +115,7 @@ func (reviewShowCmd) Help() string { return showCmd{}.Help() }
 
 type dismissCmd struct {
 	connection
-	document
+	place
 	person
 	writing
 }
@@ -130,7 +129,7 @@ func (dismissCmd) Help() string {
 func (d *dismissCmd) Run(a *app) error {
 	var waits ledger.Case
 	err := d.visit(a, func(c *mend.Couchmend) (err error) {
-		waits, err = d.unchangedCase(a, c)
+		waits, err = document.UnchangedCase(a.ctx, c.Mender, d.DB, d.ID)
 		return err
 	})
 	if err != nil {
@@ -141,51 +140,10 @@ func (d *dismissCmd) Run(a *app) error {
 		return err
 	}
 	return d.visit(a, func(c *mend.Couchmend) error {
-		waits, err := d.unchangedCase(a, c)
-		if err != nil {
-			return err
-		}
-		waits.Dismissed, waits.By, waits.Last = true, d.name(), time.Time{}
-		err = c.Ledger.Append(a.ctx, ledger.Entry{
-			DB: d.DB, ID: d.ID, Kind: "dismiss", By: d.name(), Note: d.Note,
-			Decision: couchmend.Decision{Outcome: couchmend.Review, Rule: waits.Rule, Reason: waits.Reason},
-		})
-		if err == nil {
-			err = c.Ledger.PutCases(a.ctx, waits)
-		}
+		err := document.Dismiss(a.ctx, c.Mender, d.DB, d.ID, d.name(), d.Note)
 		if err == nil {
 			a.printf("Dismissed.\n")
 		}
 		return err
 	})
-}
-
-// unchangedCase reads a document's case and checks that it is about the leaves
-// that the document has.
-func (d document) unchangedCase(a *app, c *mend.Couchmend) (ledger.Case, error) {
-	waits, found, err := c.Ledger.Case(a.ctx, d.DB, d.ID)
-	if err != nil {
-		return waits, err
-	}
-	if !found {
-		return waits, notInReview(d)
-	}
-	leaves, err := c.Server.DB(d.DB).Leaves(a.ctx, d.ID)
-	if err != nil {
-		return waits, err
-	}
-	return waits, mender.Moved(withLeaves(d, waits.Leaves), leaves)
-}
-
-// withLeaves is a conflict of which just the leaves' ids are known.
-func withLeaves(d document, revs []couchmend.Rev) couchmend.Conflict {
-	c := couchmend.Conflict{DB: d.DB, ID: d.ID}
-	for _, rev := range revs {
-		c.Leaves = append(c.Leaves, couchmend.Revision{Rev: rev})
-	}
-	return c
-}
-
-func notInReview(d document) error {
-	return &couchmend.Error{Op: "review", DB: d.DB, ID: d.ID, Kind: couchmend.KindNotFound, Err: errors.New("it is not in review")}
 }

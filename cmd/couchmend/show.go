@@ -1,25 +1,21 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/couchmend/couchmend"
-	"github.com/couchmend/couchmend/internal/decide"
+	"github.com/couchmend/couchmend/internal/document"
 	"github.com/couchmend/couchmend/internal/jsondoc"
-	"github.com/couchmend/couchmend/internal/ledger"
-	"github.com/couchmend/couchmend/internal/mender"
 	"github.com/couchmend/couchmend/internal/merge"
 	"github.com/couchmend/couchmend/mend"
 )
 
 type showCmd struct {
 	connection
-	document
+	place
 	JSON bool `name:"json" help:"Print all of it as one JSON object."`
 }
 
@@ -38,7 +34,7 @@ func (s *showCmd) show(a *app, onlyReview bool) error {
 		return err
 	}
 	defer done()
-	var seen sight
+	var seen *document.Sight
 	err = s.visit(a, func(c *mend.Couchmend) (err error) {
 		seen, err = s.look(a, c)
 		return err
@@ -46,62 +42,22 @@ func (s *showCmd) show(a *app, onlyReview bool) error {
 	if err != nil {
 		return err
 	}
-	if onlyReview && seen.waits == nil {
-		return notInReview(s.document)
+	if onlyReview && seen.Case == nil {
+		return document.NotInReview(s.DB, s.ID)
 	}
 	if s.JSON {
-		return a.printJSON(newShown(seen))
+		return a.printJSON(seen.Facts())
 	}
-	return seen.print(a)
+	return sight{seen}.print(a)
 }
 
-// shown is what show prints as JSON.
-type shown struct {
-	DB       string               `json:"db"`
-	ID       string               `json:"id"`
-	Leaves   []couchmend.Rev      `json:"leaves"` // all of them, for resolve --leaves
-	Live     []couchmend.Revision `json:"live"`   // the winner first
-	Dead     []couchmend.Revision `json:"dead"`
-	Bases    []couchmend.Revision `json:"bases"`
-	NoBodies []couchmend.Rev      `json:"bases_without_body,omitempty"`
-	Decision couchmend.Decision   `json:"decision"`
-	Review   *ledger.Case         `json:"review,omitempty"`
-	Last     *ledger.Entry        `json:"last,omitempty"`
-}
-
-func newShown(s sight) shown {
-	v := shown{
-		DB: s.conflict.DB, ID: s.conflict.ID, Decision: s.decision, Review: s.waits, Last: s.last,
-		Live: slim(s.conflict.Leaves), Dead: slim(s.conflict.Dead),
-	}
-	for _, leaf := range s.leaves() {
-		v.Leaves = append(v.Leaves, leaf.Rev)
-	}
-	v.Bases, v.NoBodies = slim(s.bases()), decide.Bases(s.conflict)
-	v.Decision.Merge = slimOne(v.Decision.Merge)
-	if s.last != nil {
-		last := slimEntry(*s.last)
-		v.Last = &last
-	}
-	return v
-}
-
-func slimOne(r *couchmend.Revision) *couchmend.Revision {
-	if r == nil {
-		return nil
-	}
-	return &slim([]couchmend.Revision{*r})[0]
-}
-
-func slimEntry(e ledger.Entry) ledger.Entry {
-	e.Leaves, e.Bases, e.Decision.Merge = slim(e.Leaves), slim(e.Bases), slimOne(e.Decision.Merge)
-	return e
-}
+// sight prints a document.
+type sight struct{ *document.Sight }
 
 // print shows a document to a person.
 func (s sight) print(a *app) error {
-	a.printf("%s/%s: %s\n\n", clean(s.conflict.DB), clean(s.conflict.ID), s.state())
-	if err := s.tree.draw(a.stdout); err != nil {
+	a.printf("%s/%s: %s\n\n", clean(s.Conflict.DB), clean(s.Conflict.ID), s.State())
+	if err := drawTree(a.stdout, s.Tree); err != nil {
 		return err
 	}
 	a.printf("\n")
@@ -109,13 +65,13 @@ func (s sight) print(a *app) error {
 		return err
 	}
 	s.printCase(a)
-	if s.decision.Outcome == couchmend.Nothing {
+	if s.Decision.Outcome == couchmend.Nothing {
 		return s.printLast(a)
 	}
-	a.printf("\nThe policy's answer: %s\n", verdict(s.decision))
-	if m := s.decision.Merge; m != nil {
+	a.printf("\nThe policy's answer: %s\n", verdict(s.Decision))
+	if m := s.Decision.Merge; m != nil {
 		a.printf("\n%s\n", pretty(m.Body))
-		return printOrigins(a, s.decision)
+		return printOrigins(a, s.Decision)
 	}
 	s.printInvalid(a)
 	s.printAsked(a)
@@ -124,22 +80,22 @@ func (s sight) print(a *app) error {
 
 // printAsked shows the bodies of a conflict that a resolver left to a person.
 func (s sight) printAsked(a *app) {
-	reason := s.decision.Reason
+	reason := s.Decision.Reason
 	if reason != couchmend.ReasonResolver && reason != couchmend.ReasonResolverError && !reason.IsResolvers() {
 		return
 	}
-	for _, r := range slices.Concat(s.bases(), s.conflict.Leaves) {
-		a.printf("\n%s (%s):\n%s\n", clean(r.Rev.String()), s.name(r.Rev), pretty(r.Body))
+	for _, r := range slices.Concat(s.Bases(), s.Conflict.Leaves) {
+		a.printf("\n%s (%s):\n%s\n", clean(r.Rev.String()), s.Tree.Kind(r.Rev), pretty(r.Body))
 	}
 }
 
 // printInvalid shows the bodies that a JSON Schema refused.
 func (s sight) printInvalid(a *app) {
-	if s.decision.Draft != nil {
-		a.printf("\nWhat the leaves would merge to:\n%s\n", pretty(s.decision.Draft))
+	if s.Decision.Draft != nil {
+		a.printf("\nWhat the leaves would merge to:\n%s\n", pretty(s.Decision.Draft))
 	}
-	for _, leaf := range s.conflict.Leaves {
-		if slices.ContainsFunc(s.decision.Violations, func(v couchmend.Violation) bool { return v.Leaf == leaf.Rev }) {
+	for _, leaf := range s.Conflict.Leaves {
+		if slices.ContainsFunc(s.Decision.Violations, func(v couchmend.Violation) bool { return v.Leaf == leaf.Rev }) {
 			a.printf("\n%s:\n%s\n", clean(leaf.Rev.String()), pretty(leaf.Body))
 		}
 	}
@@ -147,8 +103,8 @@ func (s sight) printInvalid(a *app) {
 
 func (s sight) printLeaves(a *app) error {
 	t := a.table(a.stdout, "LEAF", "IS", "BODY", "ATTACHMENTS").cut(3)
-	for _, leaf := range s.leaves() {
-		t.add(leaf.Rev.String(), s.name(leaf.Rev), plural(len(leaf.Body), "byte"), attachmentNames(leaf))
+	for _, leaf := range s.Leaves() {
+		t.add(leaf.Rev.String(), string(s.Tree.Kind(leaf.Rev)), plural(len(leaf.Body), "byte"), attachmentNames(leaf))
 	}
 	return t.flush()
 }
@@ -162,54 +118,36 @@ func attachmentNames(r couchmend.Revision) string {
 }
 
 func (s sight) printCase(a *app) {
-	if s.waits == nil {
+	if s.Case == nil {
 		return
 	}
-	a.printf("\nIn review since %s: %s\n", when(s.waits.First), s.waits.Reason)
-	for _, sentence := range s.waits.Evidence {
+	a.printf("\nIn review since %s: %s\n", when(s.Case.First), s.Case.Reason)
+	for _, sentence := range s.Case.Evidence {
 		a.printf("  %s\n", cleanLines(sentence))
 	}
-	if s.moved() {
+	if s.CaseMoved() {
 		a.printf("  the document has changed since\n")
 	}
-	if s.waits.Dismissed {
-		a.printf("  dismissed by %s: it stays as it is until the document changes\n", clean(s.waits.By))
+	if s.Case.Dismissed {
+		a.printf("  dismissed by %s: it stays as it is until the document changes\n", clean(s.Case.By))
 	}
-}
-
-// moved reports whether a case is about other leaves than the document has.
-func (s sight) moved() bool {
-	return mender.Moved(withLeaves(document{}, s.waits.Leaves), s.leaves()) != nil
 }
 
 // printLast tells how a document that is not in conflict came to its body.
 func (s sight) printLast(a *app) error {
-	if s.last == nil {
+	last := s.Last()
+	if last == nil {
 		return nil
 	}
-	a.printf("\nLast in the journal: %s by %s, %s: %s\n", s.last.Kind, clean(s.last.By), when(s.last.Time), verdict(s.last.Decision))
-	return printOrigins(a, s.last.Decision)
+	a.printf("\nLast in the journal: %s by %s, %s: %s\n", last.Kind, clean(last.By), when(last.Time), verdict(last.Decision))
+	return printOrigins(a, last.Decision)
 }
 
-// verdict says a decision in one line.
+// verdict says a decision, and what speaks for it on lines of their own.
 func verdict(d couchmend.Decision) string {
-	var words string
-	switch d.Outcome {
-	case couchmend.Merge:
-		words = "merge"
-	case couchmend.Keep:
-		words = "the winner's body stands, as a merge"
-	case couchmend.Bury:
-		words = "the winner contains every loser; they are buried"
-	case couchmend.Delete:
-		words = "delete"
-	case couchmend.Nothing:
-		return "nothing to do"
-	default:
-		words = fmt.Sprintf("%s (%s)", d.Outcome, d.Reason)
-	}
-	if d.Rule != "" {
-		words += ", by rule " + d.Rule
+	words := document.Verdict(d)
+	if d.Outcome == couchmend.Nothing {
+		return words
 	}
 	for _, sentence := range d.Evidence {
 		words += "\n  " + sentence
@@ -230,7 +168,7 @@ func cleanLines(text string) string {
 func printOrigins(a *app, d couchmend.Decision) error {
 	t := a.table(a.stdout, "FIELD", "VALUE", "FROM", "WHY").cut(1, 2, 3)
 	for _, o := range d.Fields {
-		t.add(cmp.Or(o.Path, "(the document)"), mergedValue(d, o), shortRevs(o.From), o.Why)
+		t.add(cmp.Or(o.Path, "(the document)"), mergedValue(d, o), document.ShortList(o.From), o.Why)
 	}
 	if len(d.Fields) > 0 {
 		a.printf("\n")
@@ -249,7 +187,7 @@ func mergedValue(d couchmend.Decision, o couchmend.Origin) string {
 	if name, ok := strings.CutPrefix(o.Path, "_attachments/"); ok {
 		for _, att := range d.Merge.Attachments {
 			if att.Name == name {
-				return describe(att)
+				return document.Describe(att)
 			}
 		}
 		return ""
@@ -258,13 +196,4 @@ func mergedValue(d couchmend.Decision, o couchmend.Origin) string {
 }
 
 // pretty writes a JSON object for people.
-func pretty(body json.RawMessage) string { return cleanLines(string(indent(body))) }
-
-// indent spreads a JSON object over lines; its literals stay as they are.
-func indent(body json.RawMessage) []byte {
-	var b bytes.Buffer
-	if json.Indent(&b, body, "", "  ") != nil { // it was read from CouchDB, so it is valid
-		return body
-	}
-	return b.Bytes()
-}
+func pretty(body json.RawMessage) string { return cleanLines(string(document.Indent(body))) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/collision"
+	"github.com/couchmend/couchmend/internal/document"
 	"github.com/couchmend/couchmend/internal/revtree"
 	"github.com/couchmend/couchmend/internal/splitter"
 	"github.com/couchmend/couchmend/mend"
@@ -17,7 +18,7 @@ import (
 
 type splitCmd struct {
 	connection
-	document
+	place
 	Keep       string   `placeholder:"REV" help:"The version of this revision keeps the id. The beginning of a leaf's revision id will do."`
 	Also       []string `placeholder:"DB" sep:"none" help:"Another database in which references are looked for. May be repeated."`
 	Substrings bool     `short:"s" help:"Also change ids that are a word in a longer string: A in read:report:A, not in AB."`
@@ -222,7 +223,7 @@ func (r *splitCmd) show(a *app, split *splitter.Split) error {
 	if r.JSON {
 		for i, v := range p.Versions {
 			if v.Revision != nil {
-				one := slim([]couchmend.Revision{*v.Revision})[0]
+				one := document.Slim([]couchmend.Revision{*v.Revision})[0]
 				p.Versions[i].Revision = &one
 			}
 		}
@@ -244,7 +245,7 @@ func (r *splitCmd) show(a *app, split *splitter.Split) error {
 	}
 	t := a.table(a.stdout, "VERSION", "FROM", "BECOMES", "LOOKS LIKE").cut(3)
 	for _, v := range p.Versions {
-		t.add(v.Name, shortRevs(v.Leaves), becomes(v), v.Summary)
+		t.add(v.Name, document.ShortList(v.Leaves), becomes(v), v.Summary)
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -259,7 +260,7 @@ func (r *splitCmd) show(a *app, split *splitter.Split) error {
 		buried = append(buried, leaf)
 	}
 	if len(p.Bury) > 0 {
-		a.printf("Buried, last: %s\n", shortRevs(buried))
+		a.printf("Buried, last: %s\n", document.ShortList(buried))
 	}
 	return nil
 }

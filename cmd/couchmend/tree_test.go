@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/document"
 	"github.com/couchmend/couchmend/internal/revtree"
 )
 
@@ -88,7 +89,7 @@ func TestTheTreeIsDrawnOldestFirst(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var b strings.Builder
-			if err := plant(c.conflict).draw(&b); err != nil {
+			if err := drawTree(&b, document.NewTree(c.conflict)); err != nil {
 				t.Fatal(err)
 			}
 			if got := squeezed(b.String()); got != squeezed(c.want+"\n") {
@@ -108,37 +109,4 @@ func squeezed(text string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
-}
-
-func TestDepthCountsEditsSinceTheLeavesParted(t *testing.T) {
-	for _, c := range []struct {
-		conflict couchmend.Conflict
-		want     int
-	}{
-		{conflict("2-c 1-a", "2-b 1-a"), 1},
-		{conflict("2-c 1-a", "5-e 4-d 3-c 2-b 1-a"), 4},
-		{conflict("4-c 3-b 2-a 1-a", "4-d 3-b 2-a 1-a"), 1},
-		{conflict("2-b 1-b", "3-c 2-a 1-a"), 3},
-		{conflict(marked("m", "2-c 1-a", revtree.MarkOf(couchmend.MustRev("2-b"))), "3-x 2-b 1-a"), 2},
-		{conflict("2-c 1-a"), 0},
-	} {
-		if got := depth(c.conflict.Leaves); got != c.want {
-			t.Errorf("%v: %d, want %d", c.conflict.Leaves, got, c.want)
-		}
-	}
-}
-
-func TestARevisionMayBeGivenByItsBeginning(t *testing.T) {
-	c := conflict("2-abcd 1-a", "2-abff 1-a")
-	s := sight{conflict: c, tree: plant(c)}
-	for text, want := range map[string]string{"2-abc": "2-abcd", "1-a": "1-a", "2-abff": "2-abff"} {
-		if got, err := s.revision(text); err != nil || got.String() != want {
-			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
-		}
-	}
-	for text, want := range map[string]string{"2-ab": "give more of it", "2": "no revision 2", "3-a": "no revision 3-a", "": "no revision"} {
-		if got, err := s.revision(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %s, %v; want an error that says %q", text, got, err, want)
-		}
-	}
 }

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"github.com/couchmend/couchmend/internal/document"
 	"github.com/couchmend/couchmend/internal/mender"
 	"github.com/couchmend/couchmend/mend"
 )
 
 type undoCmd struct {
 	connection
-	document
+	place
 	person
 	writing
 	JSON bool `name:"json" help:"Print what is taken back and written as JSON."`
@@ -31,7 +32,7 @@ func (u *undoCmd) Run(a *app) error {
 		return err
 	}
 	if u.JSON {
-		err = a.printJSON(map[string]any{"entry": slimEntry(plan.Entry), "restored": slim(plan.Restored)})
+		err = a.printJSON(map[string]any{"entry": document.SlimEntry(plan.Entry), "restored": document.Slim(plan.Restored)})
 	} else {
 		err = printPlan(a, plan)
 	}
@@ -54,9 +55,9 @@ func printPlan(a *app, plan mender.Undone) error {
 	for i, r := range plan.Restored {
 		from := ""
 		if len(plan.Restored) == len(e.Leaves) {
-			from = shortRev(e.Leaves[i].Rev)
+			from = document.Short(e.Leaves[i].Rev)
 		} else if i+1 < len(e.Leaves) { // the winner still stands as it was
-			from = shortRev(e.Leaves[i+1].Rev)
+			from = document.Short(e.Leaves[i+1].Rev)
 		}
 		t.add(r.Rev.String(), from, string(r.Body))
 	}

@@ -19,7 +19,7 @@ var errBehind = errors.New("the winner is another one here: this copy of the dat
 // bury. An error is one of a whole step; jobs that had not ended by then have
 // no ending yet.
 func (b *batch) carryOut(ctx context.Context, jobs []*job) error {
-	inParallel(jobs, func(_ int, j *job) { b.decide(ctx, j) })
+	b.decideAll(ctx, jobs)
 	b.count(ctx, jobs)
 	var writing []*job
 	for _, j := range jobs {
@@ -48,6 +48,15 @@ func (b *batch) carryOut(ctx context.Context, jobs []*job) error {
 		return nil
 	}
 	return err
+}
+
+func (b *batch) decideAll(ctx context.Context, jobs []*job) {
+	ctx, end := b.step(ctx, "decide", len(jobs))
+	defer end(new(error))
+	inParallel(jobs, func(_ int, j *job) {
+		b.decide(ctx, j)
+		beat(ctx)
+	})
 }
 
 // decide decides on a job. A custom resolver that fails costs the document an
@@ -168,7 +177,9 @@ func (b *batch) loadDoomed(ctx context.Context, jobs []*job) error {
 
 // journal makes the losers' bodies and the decisions durable before anything is
 // buried (I1).
-func (b *batch) journal(ctx context.Context, jobs []*job) error {
+func (b *batch) journal(ctx context.Context, jobs []*job) (err error) {
+	ctx, end := b.step(ctx, "journal", len(jobs))
+	defer end(&err)
 	entries := make([]ledger.Entry, len(jobs))
 	for i, j := range jobs {
 		entries[i] = entry(j.conflict, j.decision)
@@ -206,7 +217,7 @@ func withoutData(r *couchmend.Revision) *couchmend.Revision {
 
 // writeMerges writes the merges and returns the jobs whose merge is confirmed,
 // or that need none.
-func (b *batch) writeMerges(ctx context.Context, jobs []*job) ([]*job, error) {
+func (b *batch) writeMerges(ctx context.Context, jobs []*job) (confirmed []*job, err error) {
 	var writes []couch.Write
 	var owner []*job
 	for _, j := range jobs {
@@ -218,6 +229,8 @@ func (b *batch) writeMerges(ctx context.Context, jobs []*job) ([]*job, error) {
 	if len(writes) == 0 {
 		return jobs, nil
 	}
+	ctx, end := b.step(ctx, "merge", len(writes))
+	defer end(&err)
 	written, err := b.gated.Write(ctx, writes)
 	if err != nil {
 		return nil, err
@@ -278,10 +291,12 @@ func (b *batch) writeTombstones(ctx context.Context, jobs []*job) error {
 }
 
 // bury writes one request's worth of tombstones.
-func (b *batch) bury(ctx context.Context, writes []couch.Write, owner []*job) error {
+func (b *batch) bury(ctx context.Context, writes []couch.Write, owner []*job) (err error) {
 	if len(writes) == 0 {
 		return nil
 	}
+	ctx, end := b.step(ctx, "bury", len(writes))
+	defer end(&err)
 	written, err := b.gated.Write(ctx, writes)
 	if err != nil {
 		return err

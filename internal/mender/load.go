@@ -17,13 +17,14 @@ var errMissingLeaf = errors.New("a leaf is not there: this copy of the database 
 // attachments that differ: three requests at most. It stops early when
 // BatchBytes are in memory, or would be with the attachments, and returns how
 // many of the jobs are loaded, at least one. Those after are as they were.
-func (b *batch) load(ctx context.Context, jobs []*job) (int, error) {
+func (b *batch) load(ctx context.Context, jobs []*job) (n int, err error) {
+	ctx, end := b.step(ctx, "load", len(jobs))
+	defer end(&err)
 	read := b.loadNamed
 	if !jobs[0].named() {
 		read = b.loadUnnamed
 	}
-	n, err := read(ctx, jobs)
-	if err != nil {
+	if n, err = read(ctx, jobs); err != nil {
 		return 0, err
 	}
 	for _, j := range jobs[:n] {
@@ -210,11 +211,15 @@ func (b *batch) loadBases(ctx context.Context, jobs []*job) error {
 	if err != nil {
 		return stateError{err}
 	}
-	for id, revisions := range kept {
-		for _, revision := range revisions {
+	lost := 0
+	for id, revs := range missing {
+		lost += len(revs) - len(kept[id])
+		for _, revision := range kept[id] {
+			b.Stats.BodyHits.Add(1)
 			byID[id].base(revision)
 		}
 	}
+	b.Stats.BodyMisses.Add(int64(lost))
 	return nil
 }
 

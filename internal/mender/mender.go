@@ -17,6 +17,8 @@ import (
 	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/decide"
 	"github.com/couchmend/couchmend/internal/ledger"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // Config is what a Mender works with.
@@ -37,6 +39,11 @@ type Config struct {
 	// Pace slows repeated attempts down: the delay before attempt n+1 of one
 	// document. Default: 1 s, 2 s, 4 s …, each ± 25 %.
 	Pace func(attempt int) time.Duration
+	// Ended is told of each document's end, by several workers at once. It must
+	// not block. May be nil.
+	Ended func(Ending)
+	// Tracer makes spans of batches and their steps. Default: none.
+	Tracer trace.TracerProvider
 }
 
 // MaxAttempts is how often a document's own failures are tried before it goes
@@ -52,7 +59,9 @@ type Mender struct {
 	dbs      map[string]*database
 	patience map[string]patience
 	halted   map[string]bool // databases with documents that wait for the end of a pause
+	pulses   map[*pulse]bool // the workers'
 	graves   *graves
+	tracer   trace.Tracer
 }
 
 // New returns a Mender.
@@ -66,9 +75,13 @@ func New(cfg Config) *Mender {
 	if cfg.Pace == nil {
 		cfg.Pace = backoff
 	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = noop.NewTracerProvider()
+	}
 	return &Mender{
 		Config: cfg, dbs: map[string]*database{}, patience: map[string]patience{},
-		halted: map[string]bool{}, graves: newGraves(),
+		halted: map[string]bool{}, pulses: map[*pulse]bool{}, graves: newGraves(),
+		tracer: cfg.Tracer.Tracer("github.com/couchmend/couchmend/internal/mender"),
 	}
 }
 
@@ -156,7 +169,7 @@ const (
 // is acknowledged, or handed back to be tried again. The error is one that
 // concerns more than single documents: the server is unreachable or refuses the
 // login, the state can't be written.
-func (m *Mender) Mend(ctx context.Context, tasks []ledger.Task) error {
+func (m *Mender) Mend(ctx context.Context, tasks []ledger.Task) (err error) {
 	if len(tasks) == 0 {
 		return nil
 	}
@@ -165,12 +178,13 @@ func (m *Mender) Mend(ctx context.Context, tasks []ledger.Task) error {
 	if wait := m.tired(name); wait > 0 {
 		return release(jobs, wait)
 	}
+	ctx, end := m.trace(ctx, jobs)
+	defer func() { end(err) }()
 	rules, digest := m.Rules(name)
 	if rules == nil {
 		m.Log.Warn("no policy for this database: its documents are left alone", "db", name, "documents", len(jobs))
 		return m.settle(ctx, jobs, stale, nil)
 	}
-	ctx = couch.WithTrace(ctx, tasks[0].Trace)
 	db, err := m.database(ctx, name)
 	if err != nil {
 		return m.giveBack(ctx, name, jobs, err)
@@ -185,12 +199,10 @@ func (m *Mender) Mend(ctx context.Context, tasks []ledger.Task) error {
 	return b.mend(ctx, jobs)
 }
 
-// newJobs makes a batch's jobs. A batch shares its requests, and so its trace:
-// the id in its log lines is the one that CouchDB's own log shows.
+// newJobs makes a batch's jobs.
 func newJobs(tasks []ledger.Task) []*job {
 	jobs := make([]*job, len(tasks))
 	for i := range tasks {
-		tasks[i].Trace = tasks[0].Trace
 		jobs[i] = &job{task: &tasks[i], started: time.Now()}
 		jobs[i].conflict = couchmend.Conflict{DB: tasks[i].DB, ID: tasks[i].ID}
 	}

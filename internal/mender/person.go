@@ -123,6 +123,9 @@ func (m *Mender) look(ctx context.Context, dbName string) (*batch, error) {
 // person's word is what a pause waits for. kind is the journal's: "resolve",
 // "delete"…
 func (m *Mender) Apply(ctx context.Context, c couchmend.Conflict, d couchmend.Decision, kind, by, note string) error {
+	if couch.TraceOf(ctx) == "" {
+		ctx = couch.WithTrace(ctx, couch.NewTrace())
+	}
 	db, err := m.database(ctx, c.DB)
 	if err != nil {
 		return err
@@ -136,7 +139,7 @@ func (m *Mender) Apply(ctx context.Context, c couchmend.Conflict, d couchmend.De
 		return err
 	}
 	e := entry(j.conflict, d)
-	e.Kind, e.By, e.Note = kind, by, note
+	e.Kind, e.By, e.Note, e.Trace = kind, by, note, couch.TraceOf(ctx)
 	if err := m.Ledger.Append(ctx, e); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (m *Mender) settle(ctx context.Context, jobs []*job, ending ending, cause e
 		if j.end == inReview && j.decision.Reason == couchmend.ReasonPaused {
 			m.halt(j.conflict.DB) // once its case is there to be found
 		}
-		m.report(j)
+		m.report(ctx, j)
 		broken = errors.Join(broken, m.handBack(ctx, j))
 	}
 	if broken != nil {

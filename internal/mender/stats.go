@@ -20,6 +20,9 @@ type Stats struct {
 	Overlapping atomic.Int64 // merges that were there already: two workers or sites met on one document, or one began anew
 	WarmHits    atomic.Int64 // bases of warm documents that had been kept
 	WarmMisses  atomic.Int64 // and those that CouchDB was asked for
+	BodyHits    atomic.Int64 // bases that CouchDB had lost, and the journal has
+	BodyMisses  atomic.Int64 // and those that are lost
+	Deep        atomic.Int64 // documents of more than four live leaves that were merged or put before a person
 }
 
 func (s *Stats) count(j *job) {
@@ -29,6 +32,9 @@ func (s *Stats) count(j *job) {
 	if j.end == resolved || j.end == inReview && !j.known {
 		s.WarmHits.Add(int64(j.warm.hits))
 		s.WarmMisses.Add(int64(j.warm.misses))
+		if j.decision.Deep {
+			s.Deep.Add(1)
+		}
 	}
 	switch j.end {
 	case stale:
@@ -62,6 +68,7 @@ func (s *Stats) Attrs() []any {
 		"reviewed", s.Reviewed.Load(), "quiet", s.Quiet.Load(), "stale", s.Stale.Load(), "retried", s.Retried.Load(),
 		"redelivered", s.Redelivered.Load(), "overlapping", s.Overlapping.Load(),
 		"warm_hits", s.WarmHits.Load(), "warm_misses", s.WarmMisses.Load(),
+		"body_hits", s.BodyHits.Load(), "body_misses", s.BodyMisses.Load(), "deep", s.Deep.Load(),
 	}
 }
 

@@ -53,7 +53,10 @@ func fatal(err error) bool {
 }
 
 func (m *Mender) worker(ctx context.Context) error {
+	ctx, stop := m.working(ctx)
+	defer stop()
 	for failures := 0; ctx.Err() == nil; {
+		beat(ctx)
 		tasks, err := m.Ledger.Fetch(ctx, batchSize, fetchWait)
 		if err == nil {
 			failures = 0

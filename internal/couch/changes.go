@@ -2,6 +2,7 @@ package couch
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
 	"net/url"
@@ -38,6 +39,8 @@ type ChangesOptions struct {
 	// halves its work; the others have an empty Seq.
 	SeqInterval int
 	Descending  bool // newest first
+	// IDs are the documents that are wanted; none are all.
+	IDs []string
 }
 
 // DefaultHeartbeat is the heartbeat of a feed that waits.
@@ -109,6 +112,11 @@ func (db *DB) changesCall(o ChangesOptions) call {
 	}
 	if o.Descending {
 		q.Set("descending", "true")
+	}
+	if len(o.IDs) > 0 {
+		body, _ := json.Marshal(map[string][]string{"doc_ids": o.IDs}) // strings can be marshalled
+		c.method, c.body = http.MethodPost, parts{body}
+		q.Set("filter", "_doc_ids")
 	}
 	if o.Feed == Longpoll || o.Feed == Continuous {
 		c.waits = true

@@ -56,6 +56,21 @@ func TestChangesAreReadAsServersWriteThem(t *testing.T) {
 	}
 }
 
+func TestChangesAsksForTheDocumentsThatAreWanted(t *testing.T) {
+	var got string
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = r.Method + " " + r.URL.Query().Get("filter") + " " + string(body)
+		answer(w, 200, `{"last_seq":"1"}`)
+	})
+	if _, err := collect(t, s.DB("d"), ChangesOptions{IDs: []string{"a/b", `"`}}); err != nil {
+		t.Fatal(err)
+	}
+	if want := `POST _doc_ids {"doc_ids":["a/b","\""]}`; got != want {
+		t.Errorf("asked %s, want %s", got, want)
+	}
+}
+
 func TestChangesAsksForAllLeavesAndForWhatTheOptionsSay(t *testing.T) {
 	cases := []struct {
 		o    ChangesOptions

@@ -17,7 +17,10 @@ var (
 	ErrStale = errors.New("somebody else moved the checkpoint")
 )
 
-var errInterrupted = errors.New("the connection to NATS was interrupted: work may be lost")
+var (
+	errInterrupted = errors.New("the connection to NATS was interrupted: work may be lost")
+	errForgotten   = errors.New("the journal has no such entry, or no longer: it remembers as long as its undo horizon")
+)
 
 // JetStream's codes for what the client library has no names for.
 const (

@@ -23,3 +23,9 @@ const MaxCounted = maxCounted
 
 // ConfigOf returns the Config that l was opened with.
 func ConfigOf(l *Ledger) Config { return l.cfg }
+
+// Unread returns a case as it was before it was stored.
+func Unread(c Case) Case {
+	c.seq = 0
+	return c
+}

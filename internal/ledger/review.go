@@ -41,6 +41,8 @@ type Case struct {
 	// these Leaves; By is who.
 	Dismissed bool   `json:"dismissed,omitempty"`
 	By        string `json:"by,omitempty"`
+
+	seq uint64 // of the message that it was read from
 }
 
 const maxCase = 512 << 10
@@ -54,32 +56,37 @@ func (l *Ledger) PutCases(ctx context.Context, cases ...Case) error {
 	msgs := make([]*nats.Msg, 0, len(cases))
 	size := 0
 	for _, c := range cases {
-		if c.Last.IsZero() {
-			c.Last = l.cfg.Now()
-		}
-		if c.First.IsZero() {
-			c.First = c.Last
-		}
-		data, err := encode(c)
-		if err == nil && len(data) > maxCase {
-			d := c.Decision
-			c.Decision = couchmend.Decision{Outcome: d.Outcome, Rule: d.Rule, Reason: d.Reason, Deep: d.Deep}
-			data, err = encode(c)
-		}
+		m, err := l.caseMessage(&c)
 		if err != nil {
 			return wrapDoc("put in review", c.DB, c.ID, err)
 		}
-		m := nats.NewMsg(l.subject(review, c.DB, c.ID))
-		m.Header.Set(reasonHeader, string(c.Reason))
-		setLine(m, caseLine(c))
-		m.Data = data
-		size += len(data)
+		size += len(m.Data)
 		msgs = append(msgs, m)
 	}
 	if err := l.room("put in review", size); err != nil {
 		return err
 	}
 	return l.reason("put in review", l.commit(ctx, msgs))
+}
+
+func (l *Ledger) caseMessage(c *Case) (*nats.Msg, error) {
+	if c.Last.IsZero() {
+		c.Last = l.cfg.Now()
+	}
+	if c.First.IsZero() {
+		c.First = c.Last
+	}
+	data, err := encode(c)
+	if err == nil && len(data) > maxCase {
+		d := c.Decision
+		c.Decision = couchmend.Decision{Outcome: d.Outcome, Rule: d.Rule, Reason: d.Reason, Deep: d.Deep}
+		data, err = encode(c)
+	}
+	m := nats.NewMsg(l.subject(review, c.DB, c.ID))
+	m.Header.Set(reasonHeader, string(c.Reason))
+	setLine(m, caseLine(*c))
+	m.Data = data
+	return m, err
 }
 
 // Case returns a document's case, if it has one.
@@ -105,7 +112,7 @@ func (l *Ledger) CasesOf(ctx context.Context, db string, ids ...string) (map[str
 		if len(m.Data) == 0 {
 			continue
 		}
-		var c Case
+		c := Case{seq: m.Seq}
 		if err := json.Unmarshal(m.Data, &c); err != nil {
 			return nil, wrapDB("read review", db, err)
 		}
@@ -128,7 +135,7 @@ func (l *Ledger) Cases(ctx context.Context, f Filter) iter.Seq2[Case, error] {
 			if len(m.Data) == 0 || f.Reason != "" && m.Header.Get(reasonHeader) != string(f.Reason) {
 				return true, nil
 			}
-			var c Case
+			c := Case{seq: m.Seq}
 			if err := json.Unmarshal(m.Data, &c); err != nil {
 				return false, err
 			}

@@ -52,8 +52,13 @@ func newClinic(t *testing.T, change func(*Config)) *clinic {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.ledger.Close() })
+	shown, err := board.Open(t.Context(), c.ledger, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(shown.Close)
 	p := policy.Builtin()
-	cfg := Config{Server: server, Ledger: c.ledger, Board: new(board.Board), Loopback: true, Rules: func(string) (decide.Rules, string) {
+	cfg := Config{Server: server, Ledger: c.ledger, Board: shown, Loopback: true, Rules: func(string) (decide.Rules, string) {
 		return func(id string, body jsondoc.Value) *merge.Rule { return p.Select(body, id) }, "builtin"
 	}}
 	if change != nil {

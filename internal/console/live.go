@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/couchmend/couchmend/internal/board"
@@ -48,7 +49,10 @@ func (v *visit) live() error {
 			return nil
 		case <-beat.C:
 			fmt.Fprint(v.w, ": still here\n\n")
-		case e := <-events:
+		case e, more := <-events:
+			if !more { // the board has closed
+				return nil
+			}
 			if v.person.confirm(ctx, false) != nil { // the session has ended
 				return nil
 			}
@@ -62,21 +66,24 @@ func (v *visit) live() error {
 	}
 }
 
-// tell writes an event, unless it is of databases only that the person may not
-// know of.
+// tell writes what of an event the person may know of.
 func (v *visit) tell(e board.Event) error {
-	visible, err := v.sight(v.r.Context(), e.Databases)
-	if err != nil {
-		return err
+	var topics []board.Topic
+	for topic, databases := range e {
+		visible, err := v.sight(v.r.Context(), databases)
+		if err != nil {
+			return err
+		}
+		mine := func(db string) bool { return visible(db) || topic == board.Pauses && db == "" }
+		if slices.ContainsFunc(databases, mine) {
+			topics = append(topics, topic)
+		}
 	}
-	concerned := len(e.Databases) == 0
-	for _, db := range e.Databases {
-		concerned = concerned || visible(db)
-	}
-	if !concerned {
+	if len(topics) == 0 {
 		return nil
 	}
-	text, err := json.Marshal(map[string]any{"topics": e.Topics})
+	slices.Sort(topics)
+	text, err := json.Marshal(map[string][]board.Topic{"topics": topics})
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/couchmend/couchmend/internal/mender"
 	"github.com/couchmend/couchmend/internal/merge"
 	"github.com/couchmend/couchmend/internal/policy"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Options says what is mended, by which policy, and where the state is kept.
@@ -77,6 +78,9 @@ type Options struct {
 
 	Workers int // that mend side by side; default 2
 	Log     *slog.Logger
+	// Tracer makes spans of what is done: of feeds' pages, batches, their steps
+	// and requests. Default: none.
+	Tracer trace.TracerProvider
 }
 
 // Couchmend is one instance, open.
@@ -131,10 +135,10 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	c.Mender = mender.New(mender.Config{Server: c.Server, Ledger: c.Ledger, Warm: c.warm, Rules: c.rules, Log: o.Log})
+	c.Mender = mender.New(mender.Config{Server: c.Server, Ledger: c.Ledger, Warm: c.warm, Rules: c.rules, Log: o.Log, Tracer: o.Tracer})
 	c.Feed = feed.New(feed.Config{
 		Server: c.Server, Ledger: c.Ledger, Warm: c.warm, Log: o.Log,
-		Match: c.Match, Names: c.names(), Reset: c.Mender.Forget,
+		Match: c.Match, Names: c.names(), Reset: c.Mender.Forget, Tracer: o.Tracer,
 	})
 	return c, nil
 }

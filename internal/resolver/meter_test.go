@@ -53,4 +53,13 @@ func TestResolverTimeIsMeteredPerRule(t *testing.T) {
 	if r := got[1]; r.Calls != 11 || r.Reviews != 0 || r.Failures != 1 || r.Max < 20*time.Millisecond || r.Total < 30*time.Millisecond || r.Max > r.Total {
 		t.Errorf("%+v", r)
 	}
+	for _, r := range got {
+		within := int64(0)
+		for _, n := range r.Within {
+			within += n
+		}
+		if within != r.Calls {
+			t.Errorf("%s: %d calls, of which %d are counted by their time", r.Rule, r.Calls, within)
+		}
+	}
 }

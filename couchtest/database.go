@@ -138,6 +138,7 @@ var dbHandlers = map[string]func(*call, *DB) *apiError{
 	"_changes":            (*call).changes,
 	"_compact":            (*call).compact,
 	"_ensure_full_commit": (*call).fullCommit,
+	"_index":              (*call).index,
 	"_missing_revs":       (*call).missingRevs,
 	"_revs_diff":          (*call).revsDiff,
 	"_revs_limit":         (*call).limitRevs,

@@ -16,6 +16,9 @@ func (c *call) routeDoc(db *DB) *apiError {
 	if (id == "_design" || id == "_local") && len(rest) > 0 {
 		id, rest = id+"/"+rest[0], rest[1:]
 	}
+	if name, is := strings.CutPrefix(id, "_design/"); is && (len(rest) == 1 && rest[0] == "_info" || len(rest) == 2 && rest[0] == "_view") {
+		return c.view(db, name, rest)
+	}
 	if len(rest) > 0 {
 		if strings.HasPrefix(id, "_local/") {
 			return badRequest("_local documents do not accept attachments.")

@@ -104,6 +104,10 @@ func (c *call) route() *apiError {
 		return c.uuids()
 	case name == "_replicate":
 		return c.replicate()
+	case name == "_scheduler":
+		return c.scheduler()
+	case name == "_active_tasks":
+		return c.activeTasks()
 	case strings.HasPrefix(name, "_") && !systemDBs[name]:
 		return errMissing
 	default:

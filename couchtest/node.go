@@ -22,13 +22,14 @@ type Node struct {
 	uuid        string // of the server
 	secret      []byte // signs session cookies
 
-	mu       sync.RWMutex
-	dbs      map[string]*DB
-	created  int64 // the latest instance_start_time given out
-	users    map[string]*user
-	failures map[string]*failure // of logins, by account and address
-	faults   []*Fault
-	observe  func(*http.Request)
+	mu        sync.RWMutex
+	dbs       map[string]*DB
+	created   int64 // the latest instance_start_time given out
+	users     map[string]*user
+	failures  map[string]*failure // of logins, by account and address
+	faults    []*Fault
+	observe   func(*http.Request)
+	scheduled []Scheduled
 
 	updates events
 	closed  chan struct{} // by Close

@@ -35,6 +35,8 @@ var promises = []struct {
 	{"ServersSayWhoTheyAre", serversSayWhoTheyAre},
 	{"AListShowsEachLiveDocumentOnceWithItsOtherLeaves", aListShowsEachLiveDocumentOnceWithItsOtherLeaves},
 	{"LiveLeavesAreToldWinnerFirst", liveLeavesAreToldWinnerFirst},
+	{"LeavesOfTellsDeadLeavesToo", leavesOfTellsDeadLeavesToo},
+	{"AViewOfConflictsIsReadPageByPage", aViewOfConflictsIsReadPageByPage},
 }
 
 func TestOnPouchDB(t *testing.T) { keepPromises(t, pouchserver.Start(t), putValidator) }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/decide"
 	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/merge"
@@ -34,14 +33,19 @@ type Knowledge struct {
 func (p Plan) Assign(found []Found, k Knowledge) Plan {
 	p.References, p.Doubts = slices.Clone(p.References), slices.Clone(p.Doubts)
 	a := assigner{plan: p, rules: k.Rules, census: k.Census}
+	has := map[spotInDoc]bool{}
+	for _, r := range p.References {
+		has[p.spot(r.Reference, r.Self && r.Doc != p.ID)] = true
+	}
 	for _, f := range found {
 		switch {
 		case f.Err != nil:
 			p.Doubts = append(p.Doubts, fmt.Sprintf("%s in %s could not be read, and may refer to it: %v", f.Doc, f.DB, f.Err))
 		case f.ID != p.ID || f.DB == p.DB && f.Doc == p.ID && !p.keeps(f):
-		case slices.ContainsFunc(p.References, func(r Repoint) bool { return p.same(r, f.Reference) }):
+		case has[p.spot(f.Reference, false)], has[p.spot(f.Reference, true)]:
 		default:
 			p.References = append(p.References, a.assign(f))
+			has[p.spot(f.Reference, false)] = true
 		}
 	}
 	slices.SortFunc(p.References, func(a, b Repoint) int { return a.compare(b.Reference) })
@@ -56,11 +60,14 @@ func (p Plan) keeps(f Found) bool {
 	return f.Kind != DocID && slices.ContainsFunc(p.Versions, func(v Version) bool { return v.Keep && slices.Contains(v.Leaves, f.Rev) })
 }
 
-// same reports whether a reference is one that the plan has. Those that it found
+// spot is a place of a leaf, or of any leaf: references that the plan found
 // itself stand in documents that may exist by now, and have been edited.
-func (p Plan) same(r Repoint, o Reference) bool {
-	anyRev := r.Self && r.Doc != p.ID
-	return r.DB == o.DB && r.Doc == o.Doc && (r.Rev == o.Rev || anyRev) && r.Kind == o.Kind && slices.Equal(r.Place, o.Place)
+func (p Plan) spot(r Reference, anyRev bool) spotInDoc {
+	rev := r.Rev.String()
+	if anyRev {
+		rev = ""
+	}
+	return spotOf(r, rev)
 }
 
 func (r Repoint) compare(o Reference) int {
@@ -240,38 +247,4 @@ func (a *assigner) list(set []bool) string {
 		}
 	}
 	return strings.Join(names, " or ")
-}
-
-// Answer makes a reference mean a version, or be left, by a person's word. The
-// error is of KindUsage where the plan has no such version, or it is deleted.
-func (p Plan) Answer(r Repoint, to string) (Repoint, error) {
-	v, ok := p.Version(to)
-	asked := r.To != to || r.Confidence != Sure
-	switch {
-	case to == Leave:
-		r.To, r.New = Leave, ""
-	case !ok:
-		return r, p.fault(couchmend.KindUsage, "no version is called %q: want %s", to, p.choices())
-	case v.Deleted:
-		return r, p.fault(couchmend.KindUsage, "%s was deleted: nothing can refer to it; want %s", to, p.choices())
-	case r.Design || r.Kind == DocID:
-		return r, p.fault(couchmend.KindUsage, "%s, so it can only be left", r.Reason)
-	default:
-		r = r.meaning(v)
-	}
-	if asked {
-		r.Confidence, r.Reason = Sure, "decided by a person"
-	}
-	return r, nil
-}
-
-// choices lists what a reference can be made to mean.
-func (p Plan) choices() string {
-	var names []string
-	for _, v := range p.Versions {
-		if !v.Deleted {
-			names = append(names, fmt.Sprintf("%q", v.Name))
-		}
-	}
-	return strings.Join(append(names, fmt.Sprintf("or %q", Leave)), ", ")
 }

@@ -133,12 +133,19 @@ func revsOf(revisions []couchmend.Revision) []couchmend.Rev {
 	return revs
 }
 
-// kept returns which group keeps the old id; -1: none.
+// kept returns which group keeps the old id; -1: none. Unasked, it is the one
+// that lives there alone, or beside late leaves of such as were moved.
 func (p *Plan) kept(groups []histories, keep couchmend.Rev) (int, error) {
-	switch {
-	case keep == (couchmend.Rev{}) && groups[1].deleted() && !slices.ContainsFunc(groups[0].conflict.Dead, isMoved):
-		return 0, nil
-	case keep == (couchmend.Rev{}):
+	if keep == (couchmend.Rev{}) {
+		var settled []int
+		for i, g := range groups {
+			if !g.deleted() && !slices.ContainsFunc(g.conflict.Dead, isMoved) {
+				settled = append(settled, i)
+			}
+		}
+		if len(settled) == 1 {
+			return settled[0], nil
+		}
 		return -1, nil
 	}
 	for i, g := range groups {

@@ -2,21 +2,39 @@ package collision
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/couchmend/couchmend"
 )
 
-// In returns the references to ids that stand in one leaf of a document. The
-// document's own id is none of them.
-func In(db, doc string, leaf couchmend.Revision, ids []string, o Options) ([]Found, error) {
+// Seeker looks for ids in single leaves. It may be used from many goroutines.
+type Seeker struct {
+	search *search
+	o      Options
+}
+
+// Seek prepares to look for ids. The error is of KindUsage: there are none, or
+// one that CouchDB does not have.
+func Seek(ids []string, o Options) (*Seeker, error) {
 	s, err := newSearch(ids)
 	if err != nil {
 		return nil, err
 	}
-	if leaf.Deleted || !s.mayHold(leaf.Body) {
+	return &Seeker{s, o}, nil
+}
+
+// MayHold reports whether an id may stand in a JSON text. It never says no where
+// one does, and is as fast as a look at the bytes.
+func (s *Seeker) MayHold(text []byte) bool { return s.search.mayHold(text) }
+
+// In returns the references that stand in one leaf of a document. The
+// document's own id is none of them.
+func (s *Seeker) In(db, doc string, leaf couchmend.Revision) ([]Found, error) {
+	if leaf.Deleted || !s.MayHold(leaf.Body) {
 		return nil, nil
 	}
-	w := walk{search: s, substrings: o.Substrings}
+	w := walk{search: s.search, substrings: s.o.Substrings}
 	if err := w.body(leaf.Body, Reference{DB: db, Doc: doc, Rev: leaf.Rev}); err != nil {
 		return nil, err
 	}
@@ -29,45 +47,106 @@ func In(db, doc string, leaf couchmend.Revision, ids []string, o Options) ([]Fou
 	return found, nil
 }
 
-// Mean says what references mean in documents as they are now: what the plan
-// says of the same place of the document, in whichever of its leaves; where it
-// says nothing, what Assign would. Those that the plan had not are in fresh, too.
-func (p Plan) Mean(found []Found, k Knowledge) (all, fresh []Repoint) {
-	a := assigner{plan: p, rules: k.Rules, census: k.Census}
-	for _, f := range found {
-		f.Self = f.Self || f.DB == p.DB && slices.ContainsFunc(p.Versions, func(v Version) bool { return v.NewID == f.Doc })
-		at := slices.IndexFunc(p.References, func(r Repoint) bool { return r.at(f) && r.Old == standsAt(f) })
-		if at < 0 {
-			r := a.assign(f)
-			all, fresh = append(all, r), append(fresh, r)
-			continue
+// Meanings say what references mean in documents as they are now. They take
+// time that does not depend on how many references the plan has.
+type Meanings struct {
+	assigner assigner
+	born     map[string]bool // ids of the versions
+	known    map[spotInDoc]Repoint
+}
+
+// spotInDoc is one place of one document, in whichever of its leaves.
+type spotInDoc struct {
+	db, doc string
+	kind    Kind
+	place   string
+	text    string // what stands there
+}
+
+func spotOf(r Reference, text string) spotInDoc {
+	return spotInDoc{r.DB, r.Doc, r.Kind, r.Place.key(), text}
+}
+
+// key is the same for the same places alone, unlike String.
+func (p Place) key() string {
+	var b strings.Builder
+	for _, s := range p {
+		if s.Element {
+			b.WriteString(strconv.Itoa(s.Index))
+			b.WriteByte(',')
+		} else {
+			b.WriteString(strconv.Quote(s.Name))
 		}
-		r := p.References[at]
+	}
+	return b.String()
+}
+
+// Meanings prepares to say what references mean: what the plan says of the same
+// place of the document, in whichever of its leaves; where it says nothing,
+// what Assign would.
+func (p Plan) Meanings(k Knowledge) *Meanings {
+	m := &Meanings{assigner{plan: p, rules: k.Rules, census: k.Census}, map[string]bool{}, make(map[spotInDoc]Repoint, len(p.References))}
+	for _, v := range p.Versions {
+		m.born[v.NewID] = true
+	}
+	for _, r := range p.References {
+		if at := spotOf(r.Reference, r.Old); m.known[at].Doc == "" {
+			m.known[at] = r
+		}
+	}
+	return m
+}
+
+// Of says what references mean. Those that were not known before are in fresh,
+// too, and known from then on.
+func (m *Meanings) Of(found []Found) (all, fresh []Repoint) {
+	for _, f := range found {
+		f.Self = f.Self || f.DB == m.assigner.plan.DB && m.born[f.Doc]
+		at := spotOf(f.Reference, standsAt(f))
+		r, ok := m.known[at]
+		if !ok {
+			r = m.assigner.assign(f)
+			m.known[at] = r
+			fresh = append(fresh, r)
+		}
 		r.Reference = f.Reference
 		all = append(all, r)
 	}
 	return all, fresh
 }
 
-// at reports whether a reference stands where r does, in any leaf.
-func (r Repoint) at(f Found) bool {
-	return r.DB == f.DB && r.Doc == f.Doc && r.Kind == f.Kind && slices.Equal(r.Place, f.Place)
+// Backs tell references to the new ids that a plan brought about from others.
+type Backs map[spotInDoc]Repoint
+
+// Backs prepares to take the plan's references back.
+func (p Plan) Backs() Backs {
+	renamed := map[string][]Repoint{} // members, by document
+	for _, r := range p.References {
+		if r.Kind == Key && r.New != "" {
+			renamed[r.DB+"/"+r.Doc] = append(renamed[r.DB+"/"+r.Doc], r)
+		}
+	}
+	backs := Backs{}
+	for _, r := range p.References {
+		if r.New == "" || r.New == r.Old {
+			continue
+		}
+		there := r.Reference
+		there.Place = placeAfter(r.Place, renamed[r.DB+"/"+r.Doc])
+		backs[spotOf(there, r.New)] = r
+	}
+	return backs
 }
 
-// Back tells references to the new ids that the plan brought about, and what is
-// to be written to take them back, from others: those are somebody else's.
-func (p Plan) Back(found []Found) (back []Repoint, others []Found) {
+// Of returns what is to be written to take references back, and the others:
+// those are somebody else's.
+func (b Backs) Of(found []Found) (back []Repoint, others []Found) {
 	for _, f := range found {
-		at := slices.IndexFunc(p.References, func(r Repoint) bool {
-			there := r
-			there.Place = p.placeAfter(r)
-			return r.New != "" && r.New != r.Old && there.at(f) && standsAt(f) == r.New
-		})
-		if at < 0 {
+		r, ok := b[spotOf(f.Reference, standsAt(f))]
+		if !ok {
 			others = append(others, f)
 			continue
 		}
-		r := p.References[at]
 		r.Reference, r.Old, r.New = f.Reference, r.New, r.Old
 		back = append(back, r)
 	}
@@ -76,11 +155,11 @@ func (p Plan) Back(found []Found) (back []Repoint, others []Found) {
 
 // placeAfter returns where a reference stands once the members on the way to it
 // have their new names.
-func (p Plan) placeAfter(r Repoint) Place {
-	after := slices.Clone(r.Place)
-	for _, key := range p.References {
+func placeAfter(place Place, renamed []Repoint) Place {
+	after := slices.Clone(place)
+	for _, key := range renamed {
 		n := len(key.Place)
-		if key.Kind == Key && key.New != "" && key.DB == r.DB && key.Doc == r.Doc && n <= len(r.Place) && slices.Equal(key.Place, r.Place[:n]) {
+		if n <= len(place) && slices.Equal(key.Place, place[:n]) {
 			after[n-1].Name = key.New
 		}
 	}

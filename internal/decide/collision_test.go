@@ -128,7 +128,9 @@ func TestATombstoneOfASplitIsNobodysDeletion(t *testing.T) {
 }
 
 func TestWhatIsWrittenOntoADocumentThatWasSplitFollowsItsVersion(t *testing.T) {
-	rules := func(string, jsondoc.Value) *merge.Rule { return &merge.Rule{Name: "x", Collision: merge.CollisionMerge} }
+	rules := func(string, jsondoc.Value) *merge.Rule {
+		return &merge.Rule{Name: "x", Collision: merge.CollisionMerge}
+	}
 	c := drawnScenario(t, "1-a {\"x\":1}\n1-b {\"x\":2}").conflict
 	var graves []couchmend.Revision
 	for _, leaf := range c.Leaves {

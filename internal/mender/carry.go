@@ -26,9 +26,10 @@ func (b *batch) carryOut(ctx context.Context, jobs []*job) error {
 		switch {
 		case j.end != unfinished:
 		case j.decision.Outcome == couchmend.Nothing:
-			j.end = resolved
+			b.quiet(j)
 		case j.decision.Outcome == couchmend.Review || j.decision.Outcome == couchmend.Split:
 			j.end = inReview
+			j.waits = j.decision.Outcome == couchmend.Split && b.Split != nil
 		default:
 			writing = append(writing, j)
 		}

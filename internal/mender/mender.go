@@ -31,7 +31,14 @@ type Config struct {
 	// Rules returns a database's rules, and a digest of the policy for the
 	// journal; nil rules for a database that the policy does not name.
 	Rules func(db string) (decide.Rules, string)
-	Log   *slog.Logger
+	// Split, where there is one, is told of databases with documents that wait
+	// in review as ReasonSplitting: whoever is told has them split, or what came
+	// after a split mended. Without it they wait for a person.
+	Split func(db string)
+	// Late, where there is one, says what in a document refers to an id that was
+	// split, a sentence each.
+	Late func(couchmend.Conflict) []string
+	Log  *slog.Logger
 	// BatchBytes is about how much of documents, attachments included, is held
 	// in memory at a time: a batch is cut after the document that exceeds it.
 	// Default 64 MiB.
@@ -149,6 +156,7 @@ type job struct {
 	reread   bool  // its leaves are those of now, whatever the task names
 	preview  bool  // nothing comes of it: no failure counts
 	known    bool  // in review already, with the same leaves for the same reason
+	waits    bool  // in review until Config.Split has done with it
 }
 
 // ending says how a document left a batch.
@@ -212,5 +220,5 @@ func newJobs(tasks []ledger.Task) []*job {
 // unload makes a job what it was before it was loaded.
 func (j *job) unload() {
 	j.conflict = couchmend.Conflict{DB: j.conflict.DB, ID: j.conflict.ID}
-	j.decision, j.contents, j.end, j.err = couchmend.Decision{}, nil, unfinished, nil
+	j.decision, j.contents, j.end, j.err, j.waits = couchmend.Decision{}, nil, unfinished, nil, false
 }

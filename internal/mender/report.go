@@ -13,7 +13,7 @@ import (
 type Ending struct {
 	DB, ID string
 	// Status is "ok", "review", "error" (it is tried again) or "skipped" (a
-	// newer save has overtaken it).
+	// newer save has overtaken it, or it waits to be split).
 	Status  string
 	Outcome couchmend.Outcome
 	Rule    string // "policy/rule"; "" where none applied
@@ -60,14 +60,16 @@ func (m *Mender) report(ctx context.Context, j *job) {
 func (j *job) ending() Ending {
 	e := Ending{
 		DB: j.conflict.DB, ID: j.conflict.ID, Status: "skipped",
-		Outcome: j.decision.Outcome, Rule: j.decision.Rule, Reason: j.decision.Reason, FailureClass: failureClass(j),
+		Outcome: j.decision.Outcome, Rule: j.decision.Rule, Reason: j.reason(), FailureClass: failureClass(j),
 		Live: len(j.conflict.Leaves), Deep: j.decision.Deep, Worked: time.Since(j.started),
 	}
 	switch j.end {
 	case resolved:
 		e.Status = "ok"
 	case inReview:
-		e.Status = "review"
+		if e.Status = "review"; j.waits {
+			e.Status = "skipped"
+		}
 	case failed, away:
 		e.Status = "error"
 	}
@@ -100,8 +102,8 @@ func (j *job) line(e Ending) []any {
 
 // failureClass is the log's word for what went wrong.
 func failureClass(j *job) string {
-	switch j.decision.Reason {
-	case "", couchmend.ReasonDeleted, couchmend.ReasonHeld, couchmend.ReasonPaused:
+	switch j.reason() {
+	case "", couchmend.ReasonSplitting, couchmend.ReasonLate, couchmend.ReasonDeleted, couchmend.ReasonHeld, couchmend.ReasonPaused:
 	case couchmend.ReasonSchema:
 		return "schema"
 	case couchmend.ReasonAttachment:

@@ -36,6 +36,7 @@ func (m *Mender) settle(ctx context.Context, jobs []*job, ending ending, cause e
 	broken := errors.Join(
 		orAway(cases, m.putCases(ctx, cases)),
 		orAway(done, m.dropCases(ctx, done)))
+	m.tellSplits(jobs)
 	for _, j := range jobs {
 		if j.end == inReview && j.decision.Reason == couchmend.ReasonPaused {
 			m.halt(j.conflict.DB) // once its case is there to be found
@@ -102,7 +103,7 @@ func (m *Mender) putCases(ctx context.Context, jobs []*job) error {
 		c := caseOf(j)
 		if before, ok := known[c.ID]; ok {
 			same := len(c.Leaves) > 0 && sameRevs(before.Leaves, c.Leaves)
-			if same && before.Reason == c.Reason {
+			if same && (before.Reason == c.Reason || j.answered(before)) {
 				j.known = true
 				continue
 			}
@@ -134,7 +135,7 @@ func caseOf(j *job) ledger.Case {
 	d := j.decision
 	d.Merge = withoutData(d.Merge)
 	return ledger.Case{
-		DB: j.conflict.DB, ID: j.conflict.ID, Reason: d.Reason, Decision: d, Leaves: j.leavesNow(),
+		DB: j.conflict.DB, ID: j.conflict.ID, Reason: j.reason(), Decision: d, Leaves: j.leavesNow(),
 		Type: typeOf(j.conflict), Fields: disputed(j.conflict), Live: len(j.conflict.Leaves),
 		Deep: d.Deep, Rule: d.Rule, Evidence: d.Evidence,
 		Attempts: j.task.Attempt, Trace: j.task.Trace, FailureClass: failureClass(j),
@@ -208,4 +209,12 @@ func (m *Mender) dropCases(ctx context.Context, jobs []*job) error {
 		ids[i] = j.conflict.ID
 	}
 	return m.Ledger.DropCases(ctx, jobs[0].conflict.DB, ids...)
+}
+
+func revsOf(revisions []couchmend.Revision) []couchmend.Rev {
+	revs := make([]couchmend.Rev, len(revisions))
+	for i, r := range revisions {
+		revs[i] = r.Rev
+	}
+	return revs
 }

@@ -42,7 +42,7 @@ func (s *Stats) count(j *job) {
 	case failed, away:
 		s.Retried.Add(1)
 	case inReview:
-		if !j.known {
+		if !j.known && !j.waits {
 			s.Reviewed.Add(1)
 		}
 	case resolved:

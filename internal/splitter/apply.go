@@ -21,6 +21,7 @@ import (
 // After any other error Resume goes on, and Rollback takes back.
 func (s *Splitter) Apply(ctx context.Context, split *Split) (Report, error) {
 	p := split.Plan
+	split.meanings = nil // somebody may have answered
 	switch open := p.Open(); {
 	case len(open) > 0:
 		return Report{}, fault(p.DB, p.ID, couchmend.KindUsage, "it is not known what %d references mean, such as %s in %s: say so in a plan's file", len(open), open[0].Place, open[0].Doc)
@@ -109,8 +110,9 @@ func (s *Splitter) carry(ctx context.Context, split *Split) (Report, error) {
 		report.Stage = split.State.Stage
 		step, ok := steps[split.State.Stage]
 		if !ok {
-			return report, s.Mender.Ledger.DropCases(ctx, split.Plan.DB, split.Plan.ID)
+			return report, s.settle(ctx, split, report)
 		}
+		s.watch(report)
 		if err := step.do(ctx, split, &report); err != nil {
 			return report, err
 		}
@@ -118,6 +120,36 @@ func (s *Splitter) carry(ctx context.Context, split *Split) (Report, error) {
 			return report, err
 		}
 	}
+}
+
+// settle ends what waited for a split: its document's case, and those of
+// documents that refer, unless something is left open. Where nobody watches,
+// whoever has it carried out does that.
+func (s *Splitter) settle(ctx context.Context, split *Split, report Report) error {
+	if s.Gate != nil {
+		return nil
+	}
+	waited := map[string][]string{split.Plan.DB: {split.Plan.ID}}
+	for _, r := range split.Plan.References {
+		waited[r.DB] = append(waited[r.DB], r.Doc)
+	}
+	for db, ids := range waited {
+		slices.Sort(ids)
+		cases, err := s.Mender.Ledger.CasesOf(ctx, db, slices.Compact(ids)...)
+		if err != nil {
+			return err
+		}
+		for id, c := range cases {
+			late := c.Reason == couchmend.ReasonLate || c.Reason == couchmend.ReasonSplitting
+			if !late && (db != split.Plan.DB || id != split.Plan.ID) {
+				continue
+			}
+			if _, err := s.Mender.Ledger.EndCase(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // create writes each version under its new id and reads it back.

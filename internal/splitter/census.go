@@ -18,17 +18,18 @@ const (
 	censusRows = 50_000
 )
 
-// census asks what the same spots name in other documents of their types.
-func (s *Splitter) census(ctx context.Context, p collision.Plan, spots []collision.Spot) (collision.Census, error) {
+// census asks what the same spots name in other documents of their types: ids of
+// db, which is where the ids in question are.
+func (s *Splitter) census(ctx context.Context, db string, ids []string, spots []collision.Spot) (collision.Census, error) {
 	census := collision.Census{}
 	if len(spots) == 0 {
 		return census, nil
 	}
-	samples, err := s.sample(ctx, p, spots)
+	samples, err := s.sample(ctx, ids, spots)
 	if err != nil {
 		return nil, err
 	}
-	types, err := s.types(ctx, p.DB, samples)
+	types, err := s.types(ctx, db, samples)
 	if err != nil {
 		return nil, err
 	}
@@ -43,9 +44,8 @@ func (s *Splitter) census(ctx context.Context, p collision.Plan, spots []collisi
 	return census, nil
 }
 
-// sample gathers ids that stand at spots in documents that do not refer to the
-// old id there.
-func (s *Splitter) sample(ctx context.Context, p collision.Plan, spots []collision.Spot) (map[collision.Spot]map[string]bool, error) {
+// sample gathers ids that stand at spots, others than those in question.
+func (s *Splitter) sample(ctx context.Context, questioned []string, spots []collision.Spot) (map[collision.Spot]map[string]bool, error) {
 	samples := map[collision.Spot]map[string]bool{}
 	wanting := map[string]map[string][]collision.Spot{} // by database and type
 	for _, spot := range spots {
@@ -70,7 +70,7 @@ func (s *Splitter) sample(ctx context.Context, p collision.Plan, spots []collisi
 			kind := decide.TypeOf(body)
 			byType[kind] = slices.DeleteFunc(byType[kind], func(spot collision.Spot) bool {
 				for _, id := range spot.Named(body) {
-					if id != p.ID && len(samples[spot]) < sampled {
+					if len(samples[spot]) < sampled && !slices.Contains(questioned, id) {
 						samples[spot][id] = true
 					}
 				}

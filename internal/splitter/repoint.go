@@ -9,19 +9,14 @@ import (
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/collision"
 	"github.com/couchmend/couchmend/internal/couch"
-	"github.com/couchmend/couchmend/internal/decide"
 	"github.com/couchmend/couchmend/internal/ledger"
 )
 
-const (
-	// docsAtOnce is how many documents that refer are edited in one request.
-	docsAtOnce = 200
-	// maxRounds is how often a document is read again that others save at the
-	// same time.
-	maxRounds = 20
-)
+// docsAtOnce is how many documents that refer are edited in one request.
+const docsAtOnce = 200
 
-// repoint makes all references mean what the plan says.
+// repoint makes all references mean what the plan says, and then those that
+// came while it was made and carried out.
 func (s *Splitter) repoint(ctx context.Context, split *Split, report *Report) error {
 	byDB := map[string]map[string]bool{}
 	for _, r := range split.Plan.References {
@@ -40,6 +35,11 @@ func (s *Splitter) repoint(ctx context.Context, split *Split, report *Report) er
 			}
 		}
 	}
+	for _, db := range databases(split.Plan.DB, split.State.Also) {
+		if err := s.repointChanged(ctx, split, db, report); err != nil {
+			return err
+		}
+	}
 	if n := len(report.refused); n > 0 { // nothing is buried while something refers to it that should not
 		return fault(split.Plan.DB, split.Plan.ID, couchmend.KindRefused,
 			"%d documents could not be edited (%s): mend that and --resume, or --rollback", n, strings.Join(report.Left, "; "))
@@ -47,39 +47,61 @@ func (s *Splitter) repoint(ctx context.Context, split *Split, report *Report) er
 	return nil
 }
 
-// change makes of a leaf's body what is to be written; the same body where
-// nothing is.
-type change func(id string, leaf couchmend.Revision) ([]byte, error)
-
 // repointAll edits documents of one database until none of their live leaves
-// refers to the old id in a way that the plan changes.
+// refers to the old id in a way that the plan changes. Where nobody watches, a
+// document with a reference that may mean anything is not edited at all.
 func (s *Splitter) repointAll(ctx context.Context, split *Split, db string, ids []string, report *Report) error {
-	fresh := len(split.Plan.References)
-	edit := func(id string, leaf couchmend.Revision) ([]byte, error) {
-		if db == split.Plan.DB && id == split.Plan.ID && !keeps(split.Plan, leaf) {
+	p := split.Plan
+	seeker, err := collision.Seek([]string{p.ID}, collision.Options{Substrings: split.State.Substrings})
+	if err != nil {
+		return err
+	}
+	known := len(p.References)
+	change := func(id string, leaf couchmend.Revision) ([]byte, error) {
+		if db == p.DB && id == p.ID && !keeps(p, leaf) {
 			return leaf.Body, nil
 		}
-		found, err := collision.In(db, id, leaf, []string{split.Plan.ID}, collision.Options{Substrings: split.State.Substrings})
+		found, err := seeker.In(db, id, leaf)
 		if err != nil {
 			return nil, err
 		}
-		all, more := split.Plan.Mean(found, s.knowledge())
-		split.Plan.References = append(split.Plan.References, more...)
-		for _, r := range more {
-			if r.To == "" {
+		all, fresh := s.means(split, found)
+		open := func(r collision.Repoint) bool { return r.To == "" }
+		if at := slices.IndexFunc(all, open); at >= 0 && s.Gate != nil {
+			report.ask(all[at])
+			return leaf.Body, nil
+		}
+		for _, r := range fresh {
+			if open(r) {
 				report.leave("%s in %s/%s came after the plan, and it is not known what it means", r.Place, db, id)
 			}
 		}
 		return collision.Apply(leaf.Body, all)
 	}
-	durable := func() error {
-		if len(split.Plan.References) == fresh {
-			return nil
+	durable := func(edits []edit) error {
+		if len(split.Plan.References) > known {
+			known = len(split.Plan.References)
+			if err := s.save(ctx, split, split.State.Stage); err != nil {
+				return err
+			}
 		}
-		fresh = len(split.Plan.References)
-		return s.save(ctx, split, split.State.Stage)
+		return s.journal(ctx, db, p, edits)
 	}
-	return s.editAll(ctx, db, ids, edit, durable, report)
+	return s.editAll(ctx, db, ids, change, durable, report)
+}
+
+// journal makes durable what documents were before they are edited, each for
+// its own history and undo (I10).
+func (s *Splitter) journal(ctx context.Context, db string, p collision.Plan, edits []edit) error {
+	entries := make([]ledger.Entry, len(edits))
+	for i, e := range edits {
+		child := withoutData(e.Revision)
+		entries[i] = ledger.Entry{
+			DB: db, ID: e.ID, Kind: "repoint", Status: "decided", By: s.By, Note: "what it refers to, " + p.ID + ", was split",
+			Leaves: []couchmend.Revision{e.leaf}, Decision: couchmend.Decision{Outcome: couchmend.Merge, Merge: child},
+		}
+	}
+	return s.Mender.Ledger.Append(ctx, entries...)
 }
 
 // keeps reports whether a leaf of the old document is of the version that keeps
@@ -88,136 +110,65 @@ func keeps(p collision.Plan, leaf couchmend.Revision) bool {
 	return slices.ContainsFunc(p.Versions, func(v collision.Version) bool { return v.Keep && slices.Contains(leaf.Path, v.Root) })
 }
 
-// editAll writes a child of each live leaf of documents that edit changes:
-// some hundred documents in five requests. durable is called before each write.
-// What was saved meanwhile is a leaf beside the child, is edited in its turn,
-// and then merged with it by the policy.
-func (s *Splitter) editAll(ctx context.Context, db string, ids []string, edit change, durable func() error, report *Report) error {
-	limit, err := s.db(db).RevsLimit(ctx)
+// changedAtOnce is how many rows of a feed are read at a time.
+const changedAtOnce = 2000
+
+// repointChanged edits what was saved since the search for references began: it
+// may have been behind what the search was reading. What comes after that is
+// seen by whoever follows the feed, who knows of the split by now.
+func (s *Splitter) repointChanged(ctx context.Context, split *Split, db string, report *Report) error {
+	since := split.State.Since[db]
+	if since == "" {
+		return nil
+	}
+	seeker, err := collision.Seek([]string{split.Plan.ID}, collision.Options{})
 	if err != nil {
 		return err
 	}
-	begun, err := s.db(db).LiveLeaves(ctx, ids)
-	if err != nil {
-		return err
-	}
-	pending, now := ids, begun
-	for range maxRounds {
-		writes, err := s.children(ctx, db, pending, now, edit, limit, report)
-		if err != nil {
-			return err
-		}
-		if len(writes) == 0 {
-			return s.mendTorn(ctx, db, ids, begun, report)
-		}
-		if err := durable(); err != nil {
-			return err
-		}
-		if writes, err = s.stillCurrent(ctx, db, writes); err != nil {
-			return err
-		}
-		errs, err := s.write(ctx, db, writes)
-		if err != nil {
-			return err
-		}
-		var refused []string
-		for i, err := range errs {
+	for rows := changedAtOnce; rows == changedAtOnce; {
+		rows = 0
+		var leaves []couch.Want
+		for row, err := range s.db(db).Changes(ctx, couch.ChangesOptions{Since: since, Limit: changedAtOnce, SeqInterval: changedAtOnce}) {
 			if err != nil {
-				report.leave("%v", err)
-				report.refused = append(report.refused, writes[i].ID)
-				refused = append(refused, writes[i].ID)
-			} else {
-				report.Documents++
-			}
-		}
-		pending = slices.DeleteFunc(slices.Clone(pending), func(id string) bool { return slices.Contains(refused, id) })
-		if now, err = s.db(db).LiveLeaves(ctx, pending); err != nil {
-			return err
-		}
-	}
-	return fault(db, pending[0], couchmend.KindConflict, "others save it again and again: say --resume later")
-}
-
-// children reads live leaves and makes the children that edit wants.
-func (s *Splitter) children(ctx context.Context, db string, ids []string, live map[string][]couchmend.Rev, edit change, limit int, report *Report) ([]couch.Write, error) {
-	var want []couch.Want
-	for _, id := range ids {
-		for _, rev := range live[id] {
-			want = append(want, couch.Want{ID: id, Rev: rev})
-		}
-	}
-	var writes []couch.Write
-	for got, err := range s.db(db).BulkGet(ctx, want, couch.Get{}) {
-		if err != nil {
-			return nil, err
-		}
-		if got.Revision == nil || got.Revision.Deleted {
-			continue // no leaf any more: the next look tells
-		}
-		body, err := edit(got.ID, *got.Revision)
-		switch {
-		case err != nil:
-			report.leave("%v", err)
-			report.refused = append(report.refused, got.ID)
-		case string(body) != string(got.Revision.Body):
-			writes = append(writes, couch.Write{ID: got.ID, Revision: decide.Child(*got.Revision, body, limit)})
-		}
-	}
-	return writes, nil
-}
-
-// stillCurrent looks at the leaves once more, right before writing: a document
-// that somebody has saved since it was read is read again instead. Without this
-// look nothing would be lost either; readers would see an older body for a
-// moment.
-func (s *Splitter) stillCurrent(ctx context.Context, db string, writes []couch.Write) ([]couch.Write, error) {
-	var ids []string
-	for _, w := range writes {
-		if !slices.Contains(ids, w.ID) {
-			ids = append(ids, w.ID)
-		}
-	}
-	live, err := s.db(db).LiveLeaves(ctx, ids)
-	return slices.DeleteFunc(writes, func(w couch.Write) bool {
-		return !slices.Contains(live[w.ID], w.Revision.Path[1])
-	}), err
-}
-
-// mendTorn merges documents that had one live leaf and have several now.
-func (s *Splitter) mendTorn(ctx context.Context, db string, ids []string, begun map[string][]couchmend.Rev, report *Report) error {
-	now, err := s.db(db).LiveLeaves(ctx, ids)
-	if err != nil {
-		return err
-	}
-	torn := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return len(now[id]) < 2 || len(begun[id]) > 1 })
-	return s.mend(ctx, db, torn, report)
-}
-
-// mend has the policy merge documents that are in conflict. What it wants a
-// person to look at is left to the work queue, and so to review.
-func (s *Splitter) mend(ctx context.Context, db string, ids []string, report *Report) error {
-	for _, id := range ids {
-		c, d, err := s.Mender.Look(ctx, db, id)
-		if couchmend.KindOf(err) == couchmend.KindUsage { // the policy names no such database
-			report.leave("%s/%s is in conflict: somebody saved it meanwhile", db, id)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		switch d.Outcome {
-		case couchmend.Nothing:
-		case couchmend.Merge, couchmend.Bury, couchmend.Keep:
-			if err := s.Mender.Apply(ctx, c, d, string(d.Outcome), "couchmend", "beside a split"); err != nil {
 				return err
 			}
-			report.Merged = append(report.Merged, db+"/"+id)
-		default:
-			report.leave("%s/%s is in conflict, and for review: somebody saved it meanwhile", db, id)
-			if _, err := s.Mender.Ledger.Put(ctx, ledger.Item{DB: db, ID: id}); err != nil {
+			if row.Seq != "" {
+				since = row.Seq
+			}
+			if row.ID == "" {
+				continue
+			}
+			rows++
+			if row.Deleted || strings.HasPrefix(row.ID, "_design/") {
+				continue
+			}
+			for _, leaf := range row.Leaves {
+				leaves = append(leaves, couch.Want{ID: row.ID, Rev: leaf})
+			}
+		}
+		hold, err := s.holding(ctx, db, leaves, seeker)
+		if err != nil {
+			return err
+		}
+		for piece := range slices.Chunk(hold, docsAtOnce) {
+			if err := s.repointAll(ctx, split, db, piece, report); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// holding returns the documents in whose leaves an id may stand, each once.
+func (s *Splitter) holding(ctx context.Context, db string, leaves []couch.Want, seeker *collision.Seeker) ([]string, error) {
+	ids := map[string]bool{}
+	for got, err := range s.db(db).BulkGet(ctx, leaves, couch.Get{}) {
+		if err != nil {
+			return nil, err
+		}
+		if r := got.Revision; r == nil || !r.Deleted && seeker.MayHold(r.Body) {
+			ids[got.ID] = true // what is gone has been saved over: its newer leaf is looked at
+		}
+	}
+	return slices.Sorted(maps.Keys(ids)), nil
 }

@@ -143,19 +143,24 @@ func (s *Splitter) pointBack(ctx context.Context, split *Split, report *Report) 
 		}
 	}
 	o := collision.Options{Substrings: split.State.Substrings}
-	edit := func(db string) change {
+	seeker, err := collision.Seek(ids, o)
+	if err != nil {
+		return err
+	}
+	backs := p.Backs()
+	back := func(db string) change {
 		return func(id string, leaf couchmend.Revision) ([]byte, error) {
-			found, err := collision.In(db, id, leaf, ids, o)
+			found, err := seeker.In(db, id, leaf)
 			if err != nil {
 				return nil, err
 			}
-			back, others := p.Back(found)
+			ours, others := backs.Of(found)
 			for _, other := range others {
 				if slices.Contains(born, other.ID) {
 					report.leave("%s in %s/%s refers to %s, which is deleted: the split did not write that", other.Place, db, id, other.ID)
 				}
 			}
-			return collision.Apply(leaf.Body, back)
+			return collision.Apply(leaf.Body, ours)
 		}
 	}
 	for _, name := range databases(p.DB, split.State.Also) {
@@ -169,7 +174,7 @@ func (s *Splitter) pointBack(ctx context.Context, split *Split, report *Report) 
 			}
 		}
 		for piece := range slices.Chunk(slices.Sorted(maps.Keys(docs)), docsAtOnce) {
-			if err := s.editAll(ctx, name, piece, edit(name), func() error { return nil }, report); err != nil {
+			if err := s.editAll(ctx, name, piece, back(name), func(edits []edit) error { return s.journal(ctx, name, p, edits) }, report); err != nil {
 				return err
 			}
 		}

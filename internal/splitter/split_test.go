@@ -143,7 +143,7 @@ func TestASplitThatIsKilledAnywhereCanBeResumedOrTakenBack(t *testing.T) {
 	}
 	requests := whole.asked
 	after, revs := whole.docs(), fmt.Sprint(whole.revs())
-	if limit := 12 + 8*(n/docsAtOnce+1); requests > limit {
+	if limit := 14 + 8*(n/docsAtOnce+1); requests > limit {
 		t.Errorf("%d references took %d requests", 2*n, requests)
 	}
 	for cut := range requests {

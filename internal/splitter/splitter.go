@@ -36,6 +36,13 @@ type Splitter struct {
 	By, Note string // who has it done, and that person's words, for the journal
 	// Progress, where there is one, is told of the search for references.
 	Progress func(db string, done, total int64)
+	// Watch, where there is one, is told what was written so far, after each
+	// request that wrote.
+	Watch func(Report)
+	// Gate, where there is one, is asked before each write to a database, and
+	// its error ends the split where it is (I12). Without one somebody watches
+	// it, and answers: a person.
+	Gate func(db string) error
 }
 
 // Request says what is to be split, and how.
@@ -57,7 +64,9 @@ type Split struct {
 	// those that came later.
 	Late bool
 
-	conflict couchmend.Conflict // what it was planned from
+	conflict  couchmend.Conflict // what it was planned from
+	knowledge collision.Knowledge
+	meanings  *collision.Meanings // of references in documents as they are now; see means
 }
 
 // Report says what was written, by this call.
@@ -72,7 +81,13 @@ type Report struct {
 	Deleted   []string          `json:"deleted,omitempty"`  // documents that a rollback took away
 	Stage     ledger.SplitStage `json:"stage"`
 
-	refused []string // documents whose references could not be changed, as db/id
+	refused []string   // documents whose references could not be changed, as db/id
+	asked   []question // what nobody is there to answer
+}
+
+// question is a document of which it is not known what it refers to.
+type question struct {
+	db, id, words string
 }
 
 func (r *Report) leave(format string, args ...any) {
@@ -81,11 +96,30 @@ func (r *Report) leave(format string, args ...any) {
 	}
 }
 
+// ask notes a reference of which nobody is there to say what it means.
+func (r *Report) ask(ref collision.Repoint) {
+	words := fmt.Sprintf("%s names %s, which was split: %s", ref.Place, ref.ID, ref.Reason)
+	r.asked = append(r.asked, question{ref.DB, ref.Doc, words})
+}
+
+func (s *Splitter) watch(r Report) {
+	if s.Watch != nil {
+		s.Watch(r)
+	}
+}
+
 func fault(db, id string, kind couchmend.Kind, format string, args ...any) error {
 	return &couchmend.Error{Op: "split", DB: db, ID: id, Kind: kind, Err: fmt.Errorf(format, args...)}
 }
 
-func (s *Splitter) db(name string) *couch.DB { return s.Mender.Server.DB(name) }
+// db is a database, for writes that the gate lets through.
+func (s *Splitter) db(name string) *couch.DB {
+	db := s.Mender.Server.DB(name)
+	if s.Gate == nil {
+		return db
+	}
+	return db.Gated(func() error { return s.Gate(name) })
+}
 
 func (s *Splitter) rules(db string) decide.Rules {
 	rules, _ := s.Mender.Rules(db)
@@ -97,6 +131,20 @@ func (s *Splitter) rules(db string) decide.Rules {
 
 func (s *Splitter) knowledge() collision.Knowledge {
 	return collision.Knowledge{Rules: func(db, id string, body jsondoc.Value) *merge.Rule { return s.rules(db)(id, body) }}
+}
+
+// means says what references mean in documents as they are now, and notes those
+// that the plan does not know yet.
+func (s *Splitter) means(split *Split, found []collision.Found) (all, fresh []collision.Repoint) {
+	if split.meanings == nil {
+		if split.knowledge.Rules == nil {
+			split.knowledge = s.knowledge()
+		}
+		split.meanings = split.Plan.Meanings(split.knowledge)
+	}
+	all, fresh = split.meanings.Of(found)
+	split.Plan.References = append(split.Plan.References, fresh...)
+	return all, fresh
 }
 
 // Find returns what is stored of a document's split; nil where there was none.
@@ -155,20 +203,4 @@ func (s *Splitter) write(ctx context.Context, db string, writes []couch.Write) (
 func (s *Splitter) writeAll(ctx context.Context, db string, writes []couch.Write) error {
 	errs, err := s.write(ctx, db, writes)
 	return cmp.Or(err, errors.Join(errs...))
-}
-
-// leaves reads the leaves of a document; none where there is no such document.
-func (s *Splitter) leaves(ctx context.Context, db, id string) (live, dead []couchmend.Revision, err error) {
-	all, err := s.db(db).Leaves(ctx, id)
-	if couchmend.KindOf(err) == couchmend.KindNotFound {
-		return nil, nil, nil
-	}
-	for _, leaf := range all {
-		if leaf.Deleted {
-			dead = append(dead, leaf)
-		} else {
-			live = append(live, leaf)
-		}
-	}
-	return live, dead, err
 }

@@ -168,10 +168,11 @@ func unchanged(ctx context.Context, db *database, c couchmend.Conflict) error {
 // Moved returns an error of KindConflict that says how the leaves of a document
 // differ from those that c shows; nil where they are the same.
 func Moved(c couchmend.Conflict, now []couchmend.Revision) error {
-	shown, current := leavesOf(c), make([]couchmend.Rev, len(now))
-	for i, leaf := range now {
-		current[i] = leaf.Rev
-	}
+	return moved("resolve", c.DB, c.ID, leavesOf(c), now)
+}
+
+func moved(op, db, id string, shown []couchmend.Rev, now []couchmend.Revision) error {
+	current := revsOf(now)
 	if sameRevs(shown, current) {
 		return nil
 	}
@@ -190,24 +191,41 @@ func Moved(c couchmend.Conflict, now []couchmend.Revision) error {
 			words = append(words, r.String()+" is no longer a leaf")
 		}
 	}
-	return &couchmend.Error{Op: "resolve", DB: c.DB, ID: c.ID, Kind: couchmend.KindConflict, Err: fmt.Errorf("the document has changed since it was shown: %v; nothing was written", words)}
+	return &couchmend.Error{Op: op, DB: db, ID: id, Kind: couchmend.KindConflict, Err: fmt.Errorf("the document has changed since it was shown: %v; nothing was written", words)}
 }
 
 // Undone is what an undo does.
 type Undone struct {
 	Entry    ledger.Entry         // the decision that is taken back
 	Restored []couchmend.Revision // to write, or written
+	Leaves   []couchmend.Rev      // the document's as they were before, all of them
 }
 
 // Undo takes the newest decision on a document back that is not undone yet: see
 // decide.Undo. With dryRun nothing is written. KindNotFound where the journal
 // holds none.
 func (m *Mender) Undo(ctx context.Context, dbName, id, by string, dryRun bool) (Undone, error) {
+	return m.undo(ctx, dbName, id, by, dryRun, func([]couchmend.Revision) error { return nil })
+}
+
+// UndoShown is Undo by a person who was shown the leaves that a dry run told
+// of. It is refused, with KindConflict and in words what changed, if the
+// document has others by now (I3).
+func (m *Mender) UndoShown(ctx context.Context, dbName, id, by string, shown []couchmend.Rev) (Undone, error) {
+	return m.undo(ctx, dbName, id, by, false, func(now []couchmend.Revision) error {
+		return moved("undo", dbName, id, shown, now)
+	})
+}
+
+func (m *Mender) undo(ctx context.Context, dbName, id, by string, dryRun bool, check func(now []couchmend.Revision) error) (Undone, error) {
 	db, err := m.database(ctx, dbName)
 	if err != nil {
 		return Undone{}, err
 	}
 	now, err := db.Leaves(ctx, id)
+	if err == nil {
+		err = check(now)
+	}
 	if err != nil {
 		return Undone{}, err
 	}
@@ -227,35 +245,58 @@ func (m *Mender) Undo(ctx context.Context, dbName, id, by string, dryRun bool) (
 	if err := fillContents(ctx, db, id, e.Leaves, now); err != nil {
 		return Undone{}, err
 	}
-	undone := Undone{Entry: e, Restored: decide.Undo(e.Decision, e.Leaves, db.revsLimit)}
+	undone := Undone{Entry: e, Restored: decide.Undo(e.Decision, e.Leaves, db.revsLimit), Leaves: revsOf(now)}
 	if dryRun {
 		return undone, nil
 	}
 	if err := m.Ledger.Append(ctx, ledger.Entry{DB: dbName, ID: id, Kind: "undo", By: by, Decision: e.Decision, Leaves: now}); err != nil {
 		return Undone{}, err
 	}
-	writes := make([]couch.Write, len(undone.Restored))
-	for i, r := range undone.Restored {
+	err = restore(ctx, db, id, undone.Restored)
+	if refusesPerson(err) { // whoever has the rights can still undo it
+		refusal := ledger.Entry{DB: dbName, ID: id, Kind: undoRefused, By: by, Note: err.Error(), Decision: e.Decision}
+		err = errors.Join(err, m.Ledger.Append(ctx, refusal))
+	}
+	return undone, err
+}
+
+// undoRefused is the kind of the journal's entry on an undo that CouchDB did
+// not take.
+const undoRefused = "undo_refused"
+
+func refusesPerson(err error) bool {
+	kind := couchmend.KindOf(err)
+	return kind == couchmend.KindForbidden || kind == couchmend.KindAuth || refusesRequest(err)
+}
+
+// restore writes the revisions of an undo.
+func restore(ctx context.Context, db *database, id string, restored []couchmend.Revision) error {
+	writes := make([]couch.Write, len(restored))
+	for i, r := range restored {
 		writes[i] = couch.Write{ID: id, Revision: r}
 	}
 	written, err := db.Write(ctx, writes)
 	if err != nil {
-		return undone, err
+		return err
 	}
 	for _, err := range written.Errs {
 		if err != nil {
-			return undone, err
+			return err
 		}
 	}
-	return undone, nil
+	return nil
 }
 
 // toUndo returns the newest entry that took effect and was not undone.
 func toUndo(history []ledger.Entry, now []couchmend.Revision) (ledger.Entry, bool) {
-	undone := map[couchmend.Rev]bool{}
+	undone, refused := map[couchmend.Rev]bool{}, map[couchmend.Rev]bool{}
 	for _, e := range slices.Backward(history) {
 		written := effect(e.Decision)
 		switch {
+		case e.Kind == undoRefused:
+			refused[written] = true
+		case e.Kind == "undo" && refused[written]: // of that very undo
+			delete(refused, written)
 		case e.Kind == "rollback":
 			undone[written] = true
 		case written == couchmend.Rev{} || len(e.Leaves) == 0 || undone[written]:

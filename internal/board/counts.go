@@ -2,6 +2,7 @@ package board
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -168,17 +169,31 @@ func (c *counts) databases() map[string]bool {
 // Numbers are how many documents each kind of thing was done to.
 type Numbers [kinds]int
 
-// Of returns one kind's.
-func (n Numbers) Of(k Kind) int { return n[k] }
+// Mended, Decided, Undone and Reviewed are the number of each kind.
+func (n Numbers) Mended() int { return n[Mended] }
+
+// Decided is documented at Mended.
+func (n Numbers) Decided() int { return n[Decided] }
+
+// Undone is documented at Mended.
+func (n Numbers) Undone() int { return n[Undone] }
+
+// Reviewed is documented at Mended.
+func (n Numbers) Reviewed() int { return n[Reviewed] }
+
+// MarshalJSON names the kinds.
+func (n Numbers) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]int{"mended": n[Mended], "decided": n[Decided], "undone": n[Undone], "reviewed": n[Reviewed]})
+}
 
 // Done counts what was done in the last hour and in the last day, this minute
 // and this hour included.
 func (b *Board) Done(visible Visible) (lastHour, lastDay Numbers) {
 	for _, s := range b.Minutes(60, visible) {
-		lastHour = lastHour.plus(s.Numbers)
+		lastHour = lastHour.plus(s.Did)
 	}
 	for _, s := range b.Hours(24, visible) {
-		lastDay = lastDay.plus(s.Numbers)
+		lastDay = lastDay.plus(s.Did)
 	}
 	return lastHour, lastDay
 }
@@ -192,8 +207,8 @@ func (n Numbers) plus(m Numbers) Numbers {
 
 // Span is what was done in one minute or hour.
 type Span struct {
-	Start time.Time
-	Numbers
+	Start time.Time `json:"start"`
+	Did   Numbers   `json:"did"`
 }
 
 // Minutes returns the last n minutes, at most 180, oldest first.
@@ -223,7 +238,7 @@ func (b *Board) spans(slots []slot, n int, each time.Duration, visible Visible) 
 		}
 		for place, n := range s.n {
 			if shown[place] {
-				spans[i].Numbers[b.done.keys[place].kind] += int(n)
+				spans[i].Did[b.done.keys[place].kind] += int(n)
 			}
 		}
 	}

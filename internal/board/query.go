@@ -221,16 +221,16 @@ func (t *top) sorted() []*waiting {
 
 // Waiting is what waits for a person, counted.
 type Waiting struct {
-	Total     int
-	Deep      int // with more than four live leaves
-	Dismissed int // let stand; not in the other numbers
-	Paused    int // waiting for the end of a pause only
-	Oldest    time.Time
-	Reasons   []Share // all of them
-	Databases []Share // those with most, at most 50
-	Types     []Share // likewise
-	Fields    []Share // likewise
-	Rules     []Share // likewise
+	Total     int       `json:"total"`
+	Deep      int       `json:"deep"`      // with more than four live leaves
+	Dismissed int       `json:"dismissed"` // let stand; not in the other numbers
+	Paused    int       `json:"paused"`    // waiting for the end of a pause only
+	Oldest    time.Time `json:"oldest,omitzero"`
+	Reasons   []Share   `json:"reasons"`   // all of them
+	Databases []Share   `json:"databases"` // those with most, at most 50
+	Types     []Share   `json:"types"`     // likewise
+	Fields    []Share   `json:"fields"`    // likewise
+	Rules     []Share   `json:"rules"`     // likewise
 }
 
 // listed is how many databases, types and fields Waiting names.

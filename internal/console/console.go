@@ -53,6 +53,7 @@ type Console struct {
 	origins   *http.CrossOriginProtection
 	throttle  *throttle
 	nobody    nobody
+	lags      lags
 	basicKey  string          // goes into the names of sessions that Basic logins made
 	closing   context.Context // ends when Close begins; live connections with it
 	stop      context.CancelFunc

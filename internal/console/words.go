@@ -18,6 +18,7 @@ var funcs = template.FuncMap{
 	"moment": moment,
 	"ago":    ago,
 	"number": number,
+	"int":    func(n int64) int { return int(n) },
 	"plural": plural,
 	"reason": reasonWords,
 	"short":  shortRev,

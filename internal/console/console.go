@@ -54,6 +54,7 @@ type Console struct {
 	throttle  *throttle
 	nobody    nobody
 	lags      lags
+	splits    *splitDesk
 	basicKey  string          // goes into the names of sessions that Basic logins made
 	closing   context.Context // ends when Close begins; live connections with it
 	stop      context.CancelFunc
@@ -80,6 +81,7 @@ func New(cfg Config) (*Console, error) {
 		origins: http.NewCrossOriginProtection(), mux: http.NewServeMux(), basicKey: randomText(),
 	}
 	c.closing, c.stop = context.WithCancel(context.Background())
+	c.splits = newSplitDesk(c.closing, cfg.Now)
 	for _, r := range routes() {
 		c.mux.Handle(r.pattern, c.handler(r))
 	}
@@ -87,10 +89,12 @@ func New(cfg Config) (*Console, error) {
 	return c, nil
 }
 
-// Close ends all sessions and live connections. What is being answered goes on.
+// Close ends all sessions, live connections and work in the background. What is
+// being answered goes on.
 func (c *Console) Close() {
 	c.stop()
 	c.cleanedUp.Wait()
+	c.splits.wait()
 	c.sessions.clear()
 }
 

@@ -84,7 +84,7 @@ func (c *Console) handler(r route) http.Handler {
 
 func (v *visit) answer(r route) error {
 	writes := v.r.Method != http.MethodGet && v.r.Method != http.MethodHead
-	if writes && v.ReadOnly && !r.signs {
+	if writes && v.ReadOnly && !r.signs && !r.reads {
 		return refuse(couchmend.KindForbidden, "this console is read-only: it was started with --read-only")
 	}
 	if !r.open {

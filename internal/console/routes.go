@@ -8,6 +8,7 @@ type route struct {
 	serve   func(*visit) error
 	open    bool  // needs no sign-in: served without a person
 	signs   bool  // signs in or out: allowed in the read-only mode
+	reads   bool  // a POST that writes nothing, but takes long: allowed there, too
 	body    int64 // bytes of a request's body at most; 0 is defaultBody
 }
 
@@ -22,5 +23,8 @@ func routes() []route {
 		signInRoutes(),
 		overviewRoutes(),
 		liveRoutes(),
+		splitRoutes(),
+		splitsRoutes(),
+		splitAPIRoutes(),
 	)
 }

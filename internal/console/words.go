@@ -22,6 +22,7 @@ var funcs = template.FuncMap{
 	"plural": plural,
 	"reason": reasonWords,
 	"short":  shortRev,
+	"stage":  stageWords,
 	"join":   func(with string, texts []string) string { return strings.Join(texts, with) },
 }
 

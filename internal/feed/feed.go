@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/collision"
 	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/ledger"
 	"go.opentelemetry.io/otel/trace"
@@ -38,6 +39,9 @@ type Config struct {
 	// Warm knows the documents whose winners' bodies are kept as the feed
 	// passes them. May be nil.
 	Warm *ledger.Warm
+	// Seeker looks for the ids that were split in a database; nil where none
+	// was. May be nil. What comes late goes into the queue, too.
+	Seeker func(db string) *collision.Seeker
 	// Reset is told of a database that was deleted or created anew. May be nil.
 	Reset func(db string)
 	// Held is how many databases are followed with a connection each. Default 32.
@@ -88,7 +92,7 @@ func New(cfg Config) *Follower {
 	return &Follower{
 		Config: cfg, owner: host + " " + strconv.Itoa(os.Getpid()),
 		tracer: cfg.Tracer.Tracer("github.com/couchmend/couchmend/internal/feed"),
-		known:  map[string]error{}, readers: map[*reader]bool{},
+		known:  map[string]error{}, readers: map[*reader]bool{}, followed: unlisted,
 	}
 }
 

@@ -80,12 +80,15 @@ func (f *Follower) Lags() []Lag {
 // State is what a Follower is doing.
 type State struct {
 	Running  bool
-	Followed int       // databases, as last listed; 0 until they were
+	Followed int       // databases, as last listed; -1 until they were
 	Attached int       // feeds that this process reads now
 	Waiting  int       // databases that wait for a visit, where there are too many to hold
 	Since    time.Time // since when the first of them waits
 	Failing  int       // databases whose feed could not be read when it was last tried
 }
+
+// unlisted stands for the number of databases until they were listed.
+const unlisted = -1
 
 // State returns what the Follower is doing.
 func (f *Follower) State() State {

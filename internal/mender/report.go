@@ -1,6 +1,7 @@
 package mender
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -90,7 +91,7 @@ func (j *job) line(e Ending) []any {
 		"resolver_status", e.Status,
 		"conflict_resolution_latency_ms", e.Latency.Milliseconds(),
 		"failure_class", e.FailureClass,
-		"db", e.DB, "doc_id", e.ID, "seq", j.task.Seq,
+		"db", e.DB, "doc_id", e.ID, "seq", cmp.Or(j.task.Seq, j.task.Since), // CouchDB works out only some rows' while catching up
 		"leaf_revs", leaves, "winner_rev", winner, "trace_id", j.task.Trace,
 		"outcome", e.Outcome, "rule", e.Rule, "reason", e.Reason,
 	}

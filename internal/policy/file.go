@@ -29,7 +29,11 @@ func (r *reader) policyFile(text []byte) *File {
 	var databases *yaml.Node
 	at := map[string]*yaml.Node{}
 	r.section(top, "the policy file",
-		setting{key: "couchdb", read: func(v *yaml.Node) { f.Server = r.server(v) }},
+		setting{key: "couchdb", read: func(v *yaml.Node) {
+			if r.trial == nil {
+				f.Server = r.server(v)
+			}
+		}},
 		setting{key: "databases", read: func(v *yaml.Node) { databases = v }},
 		setting{key: "policies", read: func(v *yaml.Node) { f.Policies, at = r.policies(v) }},
 	)

@@ -48,10 +48,13 @@ type File struct {
 	// Digest is sha256 of the text, and of the files of schemas and resolvers
 	// that it names, in hexadecimal digits: the journal's name for the policy.
 	Digest string
+	Name   string          // as messages name the file
+	Text   []byte          // what was read; not to be shown as it is, see TextWithoutServer
 	Dir    string          // where relative paths in the file start
 	Meter  *resolver.Meter // what its resolvers were asked, by rule
 
 	processes []process
+	parts     parts
 }
 
 // process is a resolver that answers in processes of its own, and where the
@@ -159,13 +162,20 @@ func readText(path string) ([]byte, error) {
 // Parse reads the text of a policy file. Name stands in messages; relative
 // paths in the text start at dir. Errors are those of Load. Close ends it.
 func Parse(name string, text []byte, dir string, o Options) (*File, error) {
-	r := &reader{file: name, dir: dir, options: o, meter: &resolver.Meter{}, files: map[string][]byte{}}
+	return newReader(name, dir, o).read(text)
+}
+
+func newReader(name, dir string, o Options) *reader {
+	return &reader{file: name, dir: dir, options: o, meter: &resolver.Meter{}, files: map[string][]byte{}, parts: newParts()}
+}
+
+func (r *reader) read(text []byte) (*File, error) {
 	f := r.policyFile(text)
 	if len(r.problems) > 0 {
 		return nil, &couchmend.Error{Op: "parse policy", Kind: couchmend.KindUsage, Err: r.problems.sorted()}
 	}
 	f.Digest = digest(text, r.files)
-	f.Dir, f.Meter, f.processes = dir, r.meter, r.processes
+	f.Name, f.Text, f.Dir, f.Meter, f.processes, f.parts = r.file, text, r.dir, r.meter, r.processes, r.parts
 	for _, w := range r.warnings.sorted() {
 		f.Warnings = append(f.Warnings, Warning(w))
 	}

@@ -66,6 +66,8 @@ type reader struct {
 	meter     *resolver.Meter
 	files     map[string][]byte // that the policy names, with their contents
 	processes []process
+	parts     parts
+	trial     *parts // what a trial may use of the loaded policy; nil: this is none
 	problems  Problems
 	warnings  Problems
 }

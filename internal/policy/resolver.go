@@ -69,11 +69,16 @@ func (r *reader) resolver(n *yaml.Node, what, by string, plain *merge.Rule) (cou
 	if len(r.problems) > before {
 		return nil, ""
 	}
-	made, name, err := r.made(c, kinds[0], what, plain)
+	make := r.made
+	if r.trial != nil {
+		make = r.borrowed
+	}
+	made, name, err := make(c, kinds[0], what, plain)
 	if err != nil {
 		r.problem(c.places[kinds[0]], "%s: %v", what, err)
 		return nil, ""
 	}
+	r.parts.resolvers[c.text()] = made
 	return r.meter.Wrap(by, made), name
 }
 
@@ -131,18 +136,12 @@ func (r *reader) made(c custom, kind, what string, plain *merge.Rule) (couchmend
 	}
 	switch kind {
 	case "starlark":
-		s, err := resolver.NewStarlark(resolver.StarlarkOptions{
-			Dir: r.dir, File: c.starlark, Function: c.function, Steps: c.steps, Timeout: c.timeout, Memory: c.memory, MaxOutput: c.output,
-			Print: r.printed(c.starlark),
-			Merge3: func(ctx context.Context, base *couchmend.Revision, revisions []couchmend.Revision) (json.RawMessage, error) {
-				return merge.Three(ctx, plain, base, revisions)
-			},
-		})
+		s, err := r.starlark(c, plain)
 		if err != nil {
 			return nil, "", err
 		}
 		maps.Copy(r.files, s.Files())
-		return s, "starlark " + c.starlark, nil
+		return s, c.name(kind), nil
 	case "python":
 		p, err := resolver.NewPython(resolver.PythonOptions{ProcessOptions: limits, File: c.python, Function: c.function, Interpreter: c.interpreter})
 		if err != nil {
@@ -150,7 +149,7 @@ func (r *reader) made(c custom, kind, what string, plain *merge.Rule) (couchmend
 		}
 		maps.Copy(r.files, p.Files())
 		r.processes = append(r.processes, process{p, named})
-		return p, "python " + c.python, nil
+		return p, c.name(kind), nil
 	case "exec":
 		e, err := resolver.NewExec(resolver.ExecOptions{ProcessOptions: limits, Command: c.exec})
 		if err != nil {
@@ -158,13 +157,29 @@ func (r *reader) made(c custom, kind, what string, plain *merge.Rule) (couchmend
 		}
 		maps.Copy(r.files, e.Files())
 		r.processes = append(r.processes, process{e, named})
-		return e, "exec " + strings.Join(c.exec, " "), nil
+		return e, c.name(kind), nil
 	}
 	g := r.options.Resolvers[c.golang]
 	if g == nil {
 		return nil, "", r.noSuchResolver(c.golang)
 	}
-	return resolver.Twice(limited(g, c.timeout)), "go " + c.golang, nil
+	return resolver.Twice(limited(g, c.timeout)), c.name(kind), nil
+}
+
+// name is what people call the resolver.
+func (c custom) name(kind string) string {
+	named := map[string]string{"starlark": c.starlark, "python": c.python, "exec": strings.Join(c.exec, " "), "go": c.golang}
+	return kind + " " + named[kind]
+}
+
+func (r *reader) starlark(c custom, plain *merge.Rule) (*resolver.Starlark, error) {
+	return resolver.NewStarlark(resolver.StarlarkOptions{
+		Dir: r.dir, File: c.starlark, Function: c.function, Steps: c.steps, Timeout: c.timeout, Memory: c.memory, MaxOutput: c.output,
+		Print: r.printed(c.starlark),
+		Merge3: func(ctx context.Context, base *couchmend.Revision, revisions []couchmend.Revision) (json.RawMessage, error) {
+			return merge.Three(ctx, plain, base, revisions)
+		},
+	})
 }
 
 // printed returns what takes the lines that a script prints: the log, at debug
@@ -239,11 +254,16 @@ func (r *reader) schemaFile(n *yaml.Node, what string) *schema.Schema {
 	if file == "" {
 		return nil
 	}
-	s, err := schema.Compile(r.dir, file)
+	compile := schema.Compile
+	if r.trial != nil {
+		compile = r.trial.schema
+	}
+	s, err := compile(r.dir, file)
 	if err != nil {
 		r.problem(n, "%s: %v", what, err)
 		return nil
 	}
+	r.parts.schemas[file] = s
 	maps.Copy(r.files, s.Files())
 	return s
 }

@@ -38,7 +38,7 @@ func kindOf(line ledger.EntryLine) (Kind, bool) {
 	switch line.Kind {
 	case "undo", "rollback":
 		return Undone, true
-	case "review", "dismiss", "hold", "nothing", "": // nothing was written
+	case "review", "dismiss", "hold", "nothing", "undo_refused", "": // nothing was written
 		return 0, false
 	}
 	if line.By == self || line.By == "" {

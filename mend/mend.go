@@ -27,6 +27,7 @@ import (
 	"github.com/couchmend/couchmend/internal/mender"
 	"github.com/couchmend/couchmend/internal/merge"
 	"github.com/couchmend/couchmend/internal/policy"
+	"github.com/couchmend/couchmend/internal/splitter"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -89,7 +90,8 @@ type Couchmend struct {
 	Ledger *ledger.Ledger
 	Mender *mender.Mender
 	Feed   *feed.Follower
-	Policy *policy.File // nil: the built-in policy
+	Splits *splitter.Unattended // nil with Options.Share
+	Policy *policy.File         // nil: the built-in policy
 
 	log       *slog.Logger
 	warm      *ledger.Warm
@@ -136,10 +138,19 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 		}
 	}
 	c.Mender = mender.New(mender.Config{Server: c.Server, Ledger: c.Ledger, Warm: c.warm, Rules: c.rules, Log: o.Log, Tracer: o.Tracer})
-	c.Feed = feed.New(feed.Config{
+	follow := feed.Config{
 		Server: c.Server, Ledger: c.Ledger, Warm: c.warm, Log: o.Log,
 		Match: c.Match, Names: c.names(), Reset: c.Mender.Forget, Tracer: o.Tracer,
-	})
+	}
+	if !o.Share {
+		split, err := c.Ledger.FollowSplits(ctx)
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		c.Splits = splitter.NewUnattended(c.Mender, split, c.Match)
+		c.Mender.Split, c.Mender.Late, follow.Seeker = c.Splits.Wake, c.Splits.Late, c.Splits.Seeker
+	}
+	c.Feed = feed.New(follow)
 	return c, nil
 }
 
@@ -254,6 +265,7 @@ func (c *Couchmend) Run(outer context.Context) error {
 	var group sync.WaitGroup
 	group.Go(func() { cancel(c.Mender.Work(ctx, c.workers)) })
 	group.Go(func() { cancel(c.Feed.Run(ctx)) })
+	group.Go(func() { cancel(c.Splits.Run(ctx)) })
 	group.Go(func() { c.summarize(ctx) })
 	group.Wait()
 	if outer.Err() == nil {
@@ -295,7 +307,7 @@ func (c *Couchmend) summary() {
 }
 
 func (c *Couchmend) counts() []any {
-	return slices.Concat(c.Feed.Stats.Attrs(), c.Mender.Stats.Attrs(), c.warm.Attrs())
+	return slices.Concat(c.Feed.Stats.Attrs(), c.Mender.Stats.Attrs(), c.warm.Attrs(), c.Splits.Stats.Attrs())
 }
 
 // Once mends what there is now, and returns when all of it is resolved or in
@@ -324,16 +336,26 @@ func (c *Couchmend) Once(ctx context.Context) error {
 	group.Go(func() { c.summarize(working) })
 	group.Go(func() { stop(c.despair(working)) })
 	err = c.Mender.Resume(working)
-	if err == nil {
-		err = c.Feed.Once(working, names)
-	}
-	if err == nil {
-		err = c.drain(working)
+	for more := true; more && err == nil; {
+		more, err = c.onceMore(working, names)
 	}
 	if cause := context.Cause(working); cause != nil && ctx.Err() == nil {
 		return cause
 	}
 	return err
+}
+
+// onceMore mends what there is now, and then splits what waits for that; more
+// says that this may have given it work again.
+func (c *Couchmend) onceMore(ctx context.Context, names []string) (more bool, err error) {
+	if err := c.Feed.Once(ctx, names); err != nil {
+		return false, err
+	}
+	if err := c.drain(ctx); err != nil {
+		return false, err
+	}
+	n, err := c.Splits.Once(ctx)
+	return n > 0, err
 }
 
 // despair waits until a database has failed for too long, or ctx ends.

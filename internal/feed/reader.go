@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/collision"
 	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/ledger"
 )
@@ -178,6 +179,7 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 	var unreadable []ledger.Case
 	var passing []couch.Want // winners of warm documents
 	var broken error
+	var seeker *collision.Seeker
 	for row, err := range r.db.Changes(ctx, o) {
 		if broken = err; err != nil {
 			break
@@ -185,14 +187,14 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 		if row.ID == "" {
 			r.lag.pending(row.Pending)
 		} else if n++; n == 1 {
-			began = time.Now()
+			began, seeker = time.Now(), r.seeker() // not before: a split may have been made while the feed waited
 		}
 		switch {
 		case row.Err != nil:
 			unreadable = append(unreadable, ledger.Case{
 				DB: r.name, ID: row.ID, Reason: couchmend.ReasonUnreadable, Leaves: row.Leaves, Evidence: []string{row.Err.Error()}, Trace: id,
 			})
-		case len(row.Leaves) > 1: // one leaf is no conflict, and no deletion beside an edit
+		case len(row.Leaves) > 1, seeker != nil && mayBeLate(row): // one leaf is no conflict, and no deletion beside an edit
 			items = append(items, ledger.Item{
 				DB: r.name, ID: row.ID, Seq: row.Seq, Since: since, Leaves: row.Leaves, Deleted: row.Deleted, Trace: id,
 			})
@@ -205,6 +207,9 @@ func (r *reader) page(ctx context.Context, o couch.ChangesOptions) (int, error) 
 		}
 	}
 	r.Stats.Rows.Add(int64(n))
+	if seeker != nil {
+		items = r.withoutQuiet(ctx, items, seeker)
+	}
 	defer r.keepWarm(ctx, passing)() // while the rows are handed on: neither waits for the other
 	ctx, end := r.span(ctx, began, items)
 	err := r.handOn(ctx, items, unreadable, since)

@@ -78,13 +78,12 @@ func (s *Splitter) writeEdits(ctx context.Context, db string, edits []edit, repo
 	}
 	for i, err := range errs {
 		if err != nil {
-			report.leave("%v", err)
+			report.refuse(writes[i].ID, err)
 			refused = append(refused, writes[i].ID)
 		} else {
 			report.Documents++
 		}
 	}
-	report.refused = append(report.refused, refused...)
 	s.watch(*report)
 	return refused, nil
 }
@@ -108,8 +107,7 @@ func (s *Splitter) children(ctx context.Context, db string, ids []string, live m
 		body, err := change(got.ID, *got.Revision)
 		switch {
 		case err != nil:
-			report.leave("%v", err)
-			report.refused = append(report.refused, got.ID)
+			report.refuse(got.ID, err)
 		case string(body) != string(got.Revision.Body):
 			edits = append(edits, edit{couch.Write{ID: got.ID, Revision: decide.Child(*got.Revision, body, limit)}, *got.Revision})
 		}

@@ -40,11 +40,7 @@ func (s *Splitter) repoint(ctx context.Context, split *Split, report *Report) er
 			return err
 		}
 	}
-	if n := len(report.refused); n > 0 { // nothing is buried while something refers to it that should not
-		return fault(split.Plan.DB, split.Plan.ID, couchmend.KindRefused,
-			"%d documents could not be edited (%s): mend that and --resume, or --rollback", n, strings.Join(report.Left, "; "))
-	}
-	return nil
+	return report.refusal(split.Plan)
 }
 
 // repointAll edits documents of one database until none of their live leaves

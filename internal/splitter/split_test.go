@@ -117,9 +117,9 @@ func TestASplitThatIsTakenBackLeavesAllAsItWas(t *testing.T) {
 	})
 }
 
-// referring is how many documents refer in the tests that kill: 500 where the
+// numberReferring is how many documents refer in the tests that kill: 500 where the
 // environment says so, for a nightly run.
-func referring(t *testing.T) int {
+func numberReferring(t *testing.T) int {
 	n, err := strconv.Atoi(os.Getenv("COUCHMEND_TEST_SPLIT_REFERENCES"))
 	if err != nil {
 		return 50
@@ -128,7 +128,7 @@ func referring(t *testing.T) int {
 }
 
 func TestASplitThatIsKilledAnywhereCanBeResumedOrTakenBack(t *testing.T) {
-	n := referring(t)
+	n := numberReferring(t)
 	node := couchtest.NewServer(t, couchtest.NewNode()).URL
 	whole := newSite(t, node)
 	whole.collide(n)

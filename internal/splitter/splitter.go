@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/collision"
@@ -81,13 +82,34 @@ type Report struct {
 	Deleted   []string          `json:"deleted,omitempty"`  // documents that a rollback took away
 	Stage     ledger.SplitStage `json:"stage"`
 
-	refused []string   // documents whose references could not be changed, as db/id
+	refused []refusal  // documents whose references could not be changed
 	asked   []question // what nobody is there to answer
 }
 
 // question is a document of which it is not known what it refers to.
 type question struct {
 	db, id, words string
+}
+
+// refusal is a document that could not be edited.
+type refusal struct {
+	id  string
+	err error
+}
+
+// refuse notes a document that could not be edited.
+func (r *Report) refuse(id string, err error) {
+	r.leave("%v", err)
+	r.refused = append(r.refused, refusal{id, err})
+}
+
+// refusal is an error where documents could not be edited: nothing is buried
+// while something refers to it that should not.
+func (r *Report) refusal(p collision.Plan) error {
+	if len(r.refused) == 0 {
+		return nil
+	}
+	return fault(p.DB, p.ID, couchmend.KindRefused, "%d documents could not be edited (%s): mend that and --resume, or --rollback", len(r.refused), strings.Join(r.Left, "; "))
 }
 
 func (r *Report) leave(format string, args ...any) {

@@ -159,6 +159,9 @@ func (d *splitDesk) apply(p *person, db, id, pin, note string) error {
 	if err := d.free(key); err != nil {
 		return err
 	}
+	if n := len(t.split.Plan.Open()); n > 0 {
+		return refuse(couchmend.KindUsage, "of "+plural(n, "reference")+" it is not known what they mean: nothing is guessed, so say it first")
+	}
 	split := *t.split // carrying it out changes it, while people look at this one
 	d.beginWriting(p, key, note, func(ctx context.Context, s *splitter.Splitter) (splitter.Report, error) { return s.Apply(ctx, &split) })
 	return nil

@@ -152,13 +152,18 @@ func (s *site) clinic(db string) {
 // get asks for a path of the handler's.
 func (s *site) get(path string) (status int, body string) {
 	s.Helper()
-	w := httptest.NewRecorder()
-	s.Handler(true).ServeHTTP(w, httptest.NewRequestWithContext(s.Context(), http.MethodGet, path, nil))
+	w := newRecorder(s.T, s.Handler(true), path)
 	text, err := io.ReadAll(w.Body)
 	if err != nil {
 		s.Fatal(err)
 	}
 	return w.Code, string(text)
+}
+
+func newRecorder(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	return w
 }
 
 // scrape reads /metrics as Prometheus does.

@@ -220,7 +220,6 @@ p.yaml:3:21: policy "default" is a single value: want a mapping with the keys ru
 
 func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{inRule("collision: split"), `6:20: warning: collision in rule "r" is split, which this version does not carry out yet: such conflicts go to review`},
 		{inRule("when: {a: yes}"), `6:19: warning: yes in when in rule "r" is the text "yes": put it into quotes, or write true, false or a number as JSON does`},
 		{inRule("when: {a: 0x10}"), `6:19: warning: 0x10 in when in rule "r" is the text "0x10": put it into quotes, or write true, false or a number as JSON does`},
 		{inRule("fields: {a: union, a.b: max}"), `6:28: warning: "a.b" is never reached: "a" takes the whole value there`},

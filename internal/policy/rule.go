@@ -119,12 +119,8 @@ func (r *reader) softDelete(n *yaml.Node, what string) *merge.SoftDelete {
 }
 
 func (r *reader) collision(n *yaml.Node, what string) merge.Collision {
-	c := oneOf(r, n, what, word[merge.Collision]{"review", merge.CollisionReview},
+	return oneOf(r, n, what, word[merge.Collision]{"review", merge.CollisionReview},
 		word[merge.Collision]{"merge", merge.CollisionMerge}, word[merge.Collision]{"split", merge.CollisionSplit})
-	if c == merge.CollisionSplit {
-		r.warn(n, "%s is split, which this version does not carry out yet: such conflicts go to review", what)
-	}
-	return c
 }
 
 // identity reads the fields that say who or what a document is.

@@ -34,12 +34,13 @@ type cli struct {
 	Undo    undoCmd    `cmd:"" group:"One document:" help:"Take the newest decision on a document back."`
 	Split   splitCmd   `cmd:"" group:"One document:" help:"Give several things that drew one id an id of their own, and mend what refers to them."`
 
-	Refs   refsCmd   `cmd:"" group:"All of it:" help:"Say who refers to these ids, and at which place."`
-	Review reviewCmd `cmd:"" group:"All of it:" help:"What waits for a person."`
-	Pause  pauseCmd  `cmd:"" group:"All of it:" help:"Stop all writing to a database, or to all; or list such pauses."`
-	Resume resumeCmd `cmd:"" group:"All of it:" help:"End a pause."`
-	Rights rightsCmd `cmd:"" group:"All of it:" help:"Say what this login may do, and what a missing right costs."`
-	Policy policyCmd `cmd:"" group:"All of it:" help:"The policy file."`
+	Refs    refsCmd    `cmd:"" group:"All of it:" help:"Say who refers to these ids, and at which place."`
+	Review  reviewCmd  `cmd:"" group:"All of it:" help:"What waits for a person."`
+	Pause   pauseCmd   `cmd:"" group:"All of it:" help:"Stop all writing to a database, or to all; or list such pauses."`
+	Resume  resumeCmd  `cmd:"" group:"All of it:" help:"End a pause."`
+	Rights  rightsCmd  `cmd:"" group:"All of it:" help:"Say what this login may do, and what a missing right costs."`
+	Console consoleCmd `cmd:"" group:"All of it:" help:"Serve the web console alone. A run serves it anyway."`
+	Policy  policyCmd  `cmd:"" group:"All of it:" help:"The policy file."`
 
 	Health     healthCmd     `cmd:"" group:"The command:" help:"Ask a running couchmend whether it is well: for containers, which have no curl."`
 	Completion completionCmd `cmd:"" group:"The command:" help:"Print a script by which a shell completes verbs and flags."`

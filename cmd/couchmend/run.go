@@ -1,15 +1,21 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/ledger"
+	"github.com/couchmend/couchmend/internal/telemetry"
 	"github.com/couchmend/couchmend/mend"
 )
 
 type runCmd struct {
 	connection
+	serving
+	OTLP       string        `name:"otlp" placeholder:"URL" help:"Send traces to this OpenTelemetry collector, by OTLP over HTTP. Default: OTEL_EXPORTER_OTLP_ENDPOINT; none without."`
 	Once       bool          `help:"Catch up with what there is now, and leave. Exit code 2: something is in review."`
 	DryRun     bool          `short:"n" help:"Show what would be done, as scan does, and do nothing."`
 	Workers    int           `default:"2" help:"How many batches are mended side by side."`
@@ -30,7 +36,16 @@ func (r *runCmd) Run(a *app) error {
 	}
 	above := *a
 	above.stderr = bar.out(a.stderr) // log lines do not run into the bar
-	c, err := r.open(&above, r.options)
+	log := r.logger(&above)
+	tracing, err := telemetry.OpenTracing(a.ctx, telemetry.TracingConfig{URL: r.OTLP, Version: version, Log: log})
+	if err != nil {
+		return err
+	}
+	defer tracing.Close()
+	c, err := r.open(&above, func(o *mend.Options) {
+		r.options(o)
+		o.Tracer = tracing.Provider()
+	})
 	if err != nil {
 		return err
 	}
@@ -41,7 +56,7 @@ func (r *runCmd) Run(a *app) error {
 		}
 	}
 	if !r.Once {
-		return c.Run(a.ctx)
+		return r.follow(a, c, log)
 	}
 	started := time.Now()
 	stop := bar.follow(c)
@@ -51,6 +66,35 @@ func (r *runCmd) Run(a *app) error {
 		return err
 	}
 	return r.summary(a, c, time.Since(started))
+}
+
+// follow runs until it is stopped, and serves the console meanwhile. Where one of
+// the two fails, both end.
+func (r *runCmd) follow(a *app, c *mend.Couchmend, log *slog.Logger) error {
+	watch := telemetry.New(telemetry.Config{Couchmend: c, Version: version})
+	l, err := r.listen(a.ctx, log)
+	if err != nil {
+		return err
+	}
+	if l == nil {
+		return c.Run(a.ctx)
+	}
+	page, shown, err := r.console(a.ctx, c, l, log)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer shown.Close()
+	log.Info("console", "url", r.address(l))
+	ctx, stop := context.WithCancel(a.ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() {
+		defer stop()
+		served <- r.serve(ctx, l, page, watch.Handler(loopback(l) || r.Metrics), log)
+	}()
+	err = c.Run(ctx)
+	stop()
+	return errors.Join(err, <-served)
 }
 
 func (r *runCmd) options(o *mend.Options) {

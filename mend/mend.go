@@ -67,8 +67,9 @@ type Options struct {
 	NATSCreds, NATSTokenFile, NATSCAFile string
 	NATSReplicas                         int // servers of its cluster that keep the state; default 1
 	// Share is for a short command: it joins the process that holds StateDir,
-	// if there is one, instead of being refused.
-	Share bool
+	// if there is one, instead of being refused. Attend is for a process that
+	// looks for long, and gives way to one that mends: see ledger.Attend.
+	Share, Attend bool
 
 	// WarmAfter conflicts within WarmWindow make a document one whose bodies
 	// are kept, so that its next conflict finds its base after a compaction,
@@ -118,8 +119,11 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	open := ledger.Open
-	if o.Share {
+	switch {
+	case o.Share:
 		open = ledger.Connect
+	case o.Attend:
+		open = ledger.Attend
 	}
 	state := ledger.Config{
 		Dir: o.StateDir, URL: o.NATS, CredsFile: o.NATSCreds, TokenFile: o.NATSTokenFile, CAFile: o.NATSCAFile,
@@ -132,7 +136,7 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 		c.Server.Close()
 		return nil, err
 	}
-	if !o.Share { // it mends, and does not just look in
+	if !o.Share && !o.Attend { // it mends, and does not just look in
 		if c.warm, err = c.Ledger.FollowWarm(ctx, ledger.WarmConfig{After: o.WarmAfter, Window: o.WarmWindow}); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}

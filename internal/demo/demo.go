@@ -3,12 +3,14 @@ package demo
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/jsondoc"
@@ -23,12 +25,15 @@ var policyText []byte
 type Options struct {
 	Exit bool // end, instead of staying up
 	JSON bool // tell the stories to a machine
+	// Show puts the demo's couchmend before people, if it stays up, until hide is
+	// called; url is where, "" if nowhere. May be nil.
+	Show func(context.Context, *mend.Couchmend) (url string, hide func(), err error)
 }
 
 // Run plays the stories and tells them to out. It reports whether every check
 // held: each document is what it has to be, nothing that anybody saved is
 // missing, and all places agree. Unless Options.Exit, it then keeps couchmend
-// at work on the server until ctx ends.
+// at work on the server, and the phones at theirs, until ctx ends.
 func Run(ctx context.Context, out io.Writer, o Options) (ok bool, err error) {
 	dir, err := os.MkdirTemp("", "couchmend-demo-")
 	if err != nil {
@@ -63,8 +68,34 @@ func Run(ctx context.Context, out io.Writer, o Options) (ok bool, err error) {
 	if err != nil || o.Exit {
 		return ok, err
 	}
-	invite(out, w, policyFile, state)
-	return ok, c.Run(ctx)
+	return ok, stay(ctx, out, o, w, c, policyFile, state)
+}
+
+// stay keeps the clinic going until ctx ends.
+func stay(ctx context.Context, out io.Writer, o Options, w *world, c *mend.Couchmend, policyFile, state string) error {
+	url, hide := "", func() {}
+	if o.Show != nil {
+		var err error
+		if url, hide, err = o.Show(ctx, c); err != nil {
+			return err
+		}
+	}
+	defer hide()
+	invite(out, w, url, policyFile, state)
+	ctx, cancel := context.WithCancelCause(ctx)
+	var life sync.WaitGroup
+	defer life.Wait()
+	defer cancel(nil)
+	life.Go(func() {
+		if err := w.live(ctx); err != nil {
+			cancel(err)
+		}
+	})
+	err := c.Run(ctx)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
 }
 
 // play brings the stories about and lets couchmend work between their acts.

@@ -122,8 +122,12 @@ func filesOf(v version) string {
 }
 
 // invite tells how to look around.
-func invite(out io.Writer, w *world, policyFile, state string) {
-	fmt.Fprintf(out, "\ncouchmend goes on mending the server until you press Ctrl-C. Look around:\n\n")
+func invite(out io.Writer, w *world, url, policyFile, state string) {
+	fmt.Fprintf(out, "\ncouchmend goes on mending the server until you press Ctrl-C, and the phones go on editing offline.\n")
+	if url != "" {
+		fmt.Fprintf(out, "\nOpen the console: %s\n", url)
+	}
+	fmt.Fprintf(out, "\nOr look around:\n\n")
 	for _, p := range w.places() {
 		fmt.Fprintf(out, "  %-13s curl '%s/%s/_all_docs?include_docs=true&conflicts=true'\n", p.name, p.server.URL, dbName)
 	}

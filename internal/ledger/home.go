@@ -31,6 +31,7 @@ type home struct {
 	server *server.Server
 	token  string
 	brief  bool // see address
+	yields bool
 	gone   sync.Once
 }
 
@@ -39,9 +40,11 @@ type address struct {
 	PID int `json:"pid"`
 	// Brief says that the holder is a command that leaves in a moment: wait
 	// for it and do not depend on its server.
-	Brief bool   `json:"brief,omitempty"`
-	Port  int    `json:"port,omitempty"` // 0 until the streams are there
-	Token string `json:"token,omitempty"`
+	Brief bool `json:"brief,omitempty"`
+	// Yields says that the holder leaves when it is asked to (Attend).
+	Yields bool   `json:"yields,omitempty"`
+	Port   int    `json:"port,omitempty"` // 0 until the streams are there
+	Token  string `json:"token,omitempty"`
 }
 
 const (
@@ -54,31 +57,37 @@ const (
 
 var errLocked = errors.New("locked")
 
-// hold becomes the holder of c.Dir. A brief holder is waited for, and for a
-// moment any other: until it has written its own, the file tells of an earlier
-// one, or is not there.
+// hold becomes the holder of c.Dir. A brief holder is waited for, one that
+// yields is asked to, and for a moment any other is waited for: until it has
+// written its own, the file tells of an earlier one, or is not there.
 func hold(ctx context.Context, c Config, brief bool) (*home, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	asked := false
 	for began := time.Now(); ; {
-		h, err := tryHold(c, brief)
+		h, err := tryHold(c, brief, false)
 		if !errors.Is(err, errLocked) {
 			return h, err
 		}
 		holder := readAddress(c.Dir)
-		if !holder.Brief && time.Since(began) > announced || !pause(ctx) {
+		if holder.Yields {
+			askToYield(c, holder)
+			asked = true
+		}
+		stays := !holder.Brief && !asked
+		if stays && time.Since(began) > announced || !pause(ctx) {
 			return nil, fail("open state", couchmend.KindLocked, inUse(c.Dir, holder))
 		}
 	}
 }
 
-// holdOrDial becomes the brief holder of c.Dir, or reaches the server of the
-// process that holds it for long.
-func holdOrDial(ctx context.Context, c Config) (*home, *nats.Conn, error) {
+// holdOrDial becomes the holder of c.Dir, a brief one or one that yields, or
+// reaches the server of the process that holds it for long.
+func holdOrDial(ctx context.Context, c Config, yields bool) (*home, *nats.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		h, err := tryHold(c, true)
+		h, err := tryHold(c, !yields, yields)
 		if !errors.Is(err, errLocked) {
 			return h, nil, err
 		}
@@ -117,7 +126,7 @@ func inUse(dir string, holder address) error {
 
 // tryHold takes the lock and starts the server; errLocked if another process
 // has the lock.
-func tryHold(c Config, brief bool) (*home, error) {
+func tryHold(c Config, brief, yields bool) (*home, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fail("open state", diskKind(err), err)
 	}
@@ -128,8 +137,8 @@ func tryHold(c Config, brief bool) (*home, error) {
 	if err != nil {
 		return nil, fail("open state", diskKind(err), err)
 	}
-	h := &home{dir: c.Dir, lock: lock, token: rand.Text(), brief: brief}
-	if err := h.announce(address{PID: os.Getpid(), Brief: brief}); err != nil {
+	h := &home{dir: c.Dir, lock: lock, token: rand.Text(), brief: brief, yields: yields}
+	if err := h.announce(address{PID: os.Getpid(), Brief: brief, Yields: yields}); err != nil {
 		h.leave()
 		return nil, fail("open state", diskKind(err), err)
 	}
@@ -144,7 +153,7 @@ func tryHold(c Config, brief bool) (*home, error) {
 // that found none would make them, with settings that only the holder knows.
 func (h *home) open() error {
 	port := h.server.Addr().(*net.TCPAddr).Port
-	return h.announce(address{PID: os.Getpid(), Brief: h.brief, Port: port, Token: h.token})
+	return h.announce(address{PID: os.Getpid(), Brief: h.brief, Yields: h.yields, Port: port, Token: h.token})
 }
 
 // serve starts the NATS server: on loopback, for holders of the token.

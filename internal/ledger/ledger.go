@@ -123,6 +123,7 @@ type Ledger struct {
 	workers jetstream.Consumer
 	large   jetstream.ObjectStore
 	pauses  *pauses
+	lost    chan struct{}         // Lost
 	apart   atomic.Pointer[Apart] // nil until FollowSplits
 
 	closing context.Context // ends when Close begins
@@ -168,7 +169,7 @@ func Connect(ctx context.Context, c Config) (*Ledger, error) {
 		}
 		return start(ctx, c, nil, conn, false)
 	}
-	h, conn, err := holdOrDial(ctx, c)
+	h, conn, err := holdOrDial(ctx, c, false)
 	switch {
 	case err != nil:
 		return nil, err
@@ -201,7 +202,7 @@ func startHome(ctx context.Context, c Config, h *home) (*Ledger, error) {
 
 // start makes a Ledger of a connection; it owns conn and h from here on.
 func start(ctx context.Context, c Config, h *home, conn *nats.Conn, setBounds bool) (*Ledger, error) {
-	l := &Ledger{cfg: c, home: h, conn: conn, streams: map[string]jetstream.Stream{}}
+	l := &Ledger{cfg: c, home: h, conn: conn, streams: map[string]jetstream.Stream{}, lost: make(chan struct{})}
 	l.closing, l.stop = context.WithCancel(context.Background())
 	l.close = sync.OnceValue(l.shut)
 	var err error

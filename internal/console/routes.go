@@ -22,6 +22,7 @@ func routes() []route {
 		staticRoutes(),
 		signInRoutes(),
 		overviewRoutes(),
+		documentRoutes(),
 		liveRoutes(),
 		splitRoutes(),
 		splitsRoutes(),

@@ -23,7 +23,11 @@ func (s *Sight) Draft() []byte {
 	from := s.Leaves()[0]
 	attachments := taken(from)
 	if s.Decision.Merge != nil {
-		from, attachments = *s.Decision.Merge, s.Decision.Merge.Attachments
+		from = *s.Decision.Merge
+		if len(attachments) > 0 { // of which the merge may have none
+			attachments = []couchmend.Attachment{}
+		}
+		attachments = append(attachments[:0], from.Attachments...)
 	}
 	return Indent(draft(s.Conflict.ID, from.Body, attachments))
 }
@@ -37,21 +41,32 @@ func Indent(v []byte) []byte {
 	return b.Bytes()
 }
 
+// draft is a document as text to be edited. Nil attachments are not spoken of:
+// then it has those of the winner.
 func draft(id string, body []byte, attachments []couchmend.Attachment) []byte {
 	members := []jsondoc.Member{{Name: "_id", Value: jsondoc.String(id)}}
 	members = append(members, jsondoc.Value(body).Members()...)
-	var entries []jsondoc.Member
-	for _, a := range attachments {
-		entries = append(entries, jsondoc.Member{Name: a.Name, Value: jsondoc.Object([]jsondoc.Member{
-			{Name: "from", Value: jsondoc.String(a.From.String())},
-			{Name: "content_type", Value: jsondoc.String(a.ContentType)},
-			{Name: "length", Value: jsondoc.Value(fmt.Sprint(a.Length))},
-		})})
-	}
-	if entries != nil {
+	if attachments != nil {
+		entries := make([]jsondoc.Member, len(attachments))
+		for i, a := range attachments {
+			entries[i] = jsondoc.Member{Name: a.Name, Value: draftAttachment(a)}
+		}
 		members = append(members, jsondoc.Member{Name: "_attachments", Value: jsondoc.Object(entries)})
 	}
 	return jsondoc.Object(members)
+}
+
+func draftAttachment(a couchmend.Attachment) jsondoc.Value {
+	contentType := jsondoc.Member{Name: "content_type", Value: jsondoc.String(a.ContentType)}
+	if a.From == (couchmend.Rev{}) && a.Data != nil { // the person brought it
+		data := jsondoc.String(base64.StdEncoding.EncodeToString(a.Data))
+		return jsondoc.Object([]jsondoc.Member{contentType, {Name: "data", Value: data}})
+	}
+	return jsondoc.Object([]jsondoc.Member{
+		{Name: "from", Value: jsondoc.String(a.From.String())},
+		contentType,
+		{Name: "length", Value: jsondoc.Value(fmt.Sprint(a.Length))},
+	})
 }
 
 // Choice reads the document that a person wants: a JSON object. Its _id, if

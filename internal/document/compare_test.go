@@ -79,7 +79,7 @@ func TestADraftHasThePickedSidesValues(t *testing.T) {
 	sides[1].Revision.Attachments = []couchmend.Attachment{{Name: "a.jpg", ContentType: "image/jpeg", Length: 3}}
 	c := Comparison{ID: "d", Sides: sides, Fields: Compare(sides)}
 	for side, want := range []string{
-		`{"_id":"d","n":12345678901234567890,"o":{"x":1},"w":1,"same":1.10}`,
+		`{"_id":"d","n":12345678901234567890,"o":{"x":1},"w":1,"same":1.10,"_attachments":{}}`,
 		`{"_id":"d","n":12345678901234567891,"same":1.10,"p":{"q":{"r":1}},"_attachments":{"a.jpg":{"from":"2-a","content_type":"image/jpeg","length":3}}}`,
 	} {
 		got := c.Assemble(func(Field) int { return side })

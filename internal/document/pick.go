@@ -1,6 +1,7 @@
 package document
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/couchmend/couchmend"
@@ -89,13 +90,14 @@ func (c Comparison) attachments(s Side) []couchmend.Attachment {
 }
 
 // replaced puts in place of the attachment called name what others have of that
-// name, if anything.
+// name, if anything. Where it takes the last one away, that is said: none are
+// not the same as nothing said of them.
 func replaced(attachments []couchmend.Attachment, name string, others []couchmend.Attachment) []couchmend.Attachment {
 	named := func(a couchmend.Attachment) bool { return a.Name == name }
 	at, from := slices.IndexFunc(attachments, named), slices.IndexFunc(others, named)
 	switch {
 	case from < 0:
-		return slices.DeleteFunc(attachments, named)
+		return append([]couchmend.Attachment{}, slices.DeleteFunc(attachments, named)...)
 	case at < 0:
 		return append(attachments, others[from])
 	}
@@ -132,4 +134,24 @@ func set(object jsondoc.Value, path merge.Path, v, picked jsondoc.Value) jsondoc
 		members[at].Value = v
 	}
 	return jsondoc.Object(members)
+}
+
+// Put writes one field of a draft that a person has begun: it gets the value of
+// a side of the comparison, and all the rest stays as it was written. The error
+// is of KindUsage, for a draft that is no JSON object.
+func (s *Sight) Put(c Comparison, text []byte, f Field, side int) ([]byte, error) {
+	choice, err := s.Choice(text)
+	if err != nil {
+		return nil, err
+	}
+	if side < 0 || side >= len(c.Sides) {
+		side, _ = c.Proposed(f)
+	}
+	picked := c.Sides[side]
+	if name, ok := f.Attachment(); ok {
+		choice.Attachments = replaced(choice.Attachments, name, c.attachments(picked))
+	} else {
+		choice.Body = json.RawMessage(set(jsondoc.Value(choice.Body), f.At, f.Values[side], jsondoc.Value(picked.Revision.Body)))
+	}
+	return Indent(draft(c.ID, choice.Body, choice.Attachments)), nil
 }

@@ -94,35 +94,3 @@ func (db *DB) conflictPage(ctx context.Context, c call, from viewPlace) ([]Confl
 	}
 	return answer.Rows, nil
 }
-
-// LeavesOf reads the newest row of the feed of some documents: all their
-// leaves, in any order. A document that is missing has none. At most 100 ids at
-// a time: up to there CouchDB looks each up, above it reads its whole feed.
-func (db *DB) LeavesOf(ctx context.Context, ids []string) (map[string]Change, error) {
-	rows := make(map[string]Change, len(ids))
-	if len(ids) == 0 {
-		return rows, nil
-	}
-	c := db.call("changes", http.MethodPost, "")
-	c.path += "/_changes?style=all_docs&filter=_doc_ids"
-	body, err := json.Marshal(map[string][]string{"doc_ids": ids})
-	if err != nil {
-		return nil, c.failed(couchmend.KindUsage, err)
-	}
-	c.body = parts{body}
-	resp, err := db.server.do(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	defer finish(resp.Body)
-	_, err = readChanges(newDecoder(resp.Body), func(row Change) bool {
-		if row.ID != "" {
-			rows[row.ID] = row
-		}
-		return true
-	})
-	if err != nil {
-		return nil, c.broken(err)
-	}
-	return rows, nil
-}

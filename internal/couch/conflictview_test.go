@@ -11,24 +11,6 @@ import (
 
 const conflictsDesign = `{"views":{"conflicts":{"map":"function (doc) {\n  if (doc._conflicts) {\n    emit(doc._conflicts, null);\n  }\n}"}}}`
 
-func leavesOfTellsDeadLeavesToo(t *testing.T, db *DB) {
-	root := revision(1, "1", `{}`)
-	dead := child(root, "d", `{}`)
-	dead.Deleted = true
-	for _, id := range oddIDs {
-		mustWrite(t, db, Write{id, child(root, "b", `{}`)}, Write{id, child(root, "a", `{}`)}, Write{id, dead})
-	}
-	rows, err := db.LeavesOf(t.Context(), append([]string{"none"}, oddIDs...))
-	if err != nil || len(rows) != len(oddIDs) {
-		t.Fatalf("got %v, %v", rows, err)
-	}
-	for _, id := range oddIDs {
-		if len(rows[id].Leaves) != 3 {
-			t.Errorf("%s: %v", id, rows[id].Leaves)
-		}
-	}
-}
-
 func aViewOfConflictsIsReadPageByPage(t *testing.T, db *DB) {
 	root := revision(1, "1", `{}`)
 	var all []Write

@@ -35,7 +35,6 @@ var promises = []struct {
 	{"ServersSayWhoTheyAre", serversSayWhoTheyAre},
 	{"AListShowsEachLiveDocumentOnceWithItsOtherLeaves", aListShowsEachLiveDocumentOnceWithItsOtherLeaves},
 	{"LiveLeavesAreToldWinnerFirst", liveLeavesAreToldWinnerFirst},
-	{"LeavesOfTellsDeadLeavesToo", leavesOfTellsDeadLeavesToo},
 	{"AViewOfConflictsIsReadPageByPage", aViewOfConflictsIsReadPageByPage},
 }
 

@@ -98,9 +98,15 @@ func (s serving) console(ctx context.Context, c *mend.Couchmend, l net.Listener,
 	return page, shown, err
 }
 
+// pages is a console, or a stage that one is put on.
+type pages interface {
+	http.Handler
+	Close()
+}
+
 // serve answers on l until ctx ends: the console, and beside it what watch does,
 // which is of the paths /healthz, /readyz and /metrics.
-func (s serving) serve(ctx context.Context, l net.Listener, page *console.Console, watch http.Handler, log *slog.Logger) error {
+func (s serving) serve(ctx context.Context, l net.Listener, page pages, watch http.Handler, log *slog.Logger) error {
 	all := http.NewServeMux()
 	all.Handle("/", page)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {

@@ -36,6 +36,7 @@ func (r *reader) policyFile(text []byte) *File {
 		}},
 		setting{key: "databases", read: func(v *yaml.Node) { databases = v }},
 		setting{key: "policies", read: func(v *yaml.Node) { f.Policies, at = r.policies(v) }},
+		setting{key: "alerts", read: func(v *yaml.Node) { f.Alerts = r.alerts(v) }},
 	)
 	switch {
 	case databases != nil:

@@ -33,11 +33,11 @@ func TestEveryMistakeIsToldWithItsPlaceAndWhatWouldBeRight(t *testing.T) {
 		// The file as a whole.
 		{"", `1:1: the file is empty: want at least databases, such as databases: [medic]`},
 		{"# words\n", `1:1: the file is empty: want at least databases, such as databases: [medic]`},
-		{"- a\n", `1:1: the policy file is a list: want a mapping with the keys couchdb, databases, policies`},
+		{"- a\n", `1:1: the policy file is a list: want a mapping with the keys couchdb, databases, policies, alerts`},
 		{"databases: [a]\n---\nx: y\n", `3:1: a second YAML document begins here: a policy file holds one`},
 		{"policies: {}\n", `1:1: databases is missing: name those that couchmend follows, such as databases: [medic]`},
 		{"databases: [a]\ndatabase: b\n", `2:1: unknown key "database" in the policy file: did you mean "databases"?`},
-		{"databases: [a]\nzzz: b\n", `2:1: unknown key "zzz" in the policy file: its keys are couchdb, databases, policies`},
+		{"databases: [a]\nzzz: b\n", `2:1: unknown key "zzz" in the policy file: its keys are couchdb, databases, policies, alerts`},
 		{"databases: [a]\ndatabases: [b]\n", `2:1: key "databases" stands twice in the policy file: line 1 has it already`},
 		{"databases: [a]\n? [x]\n: y\n", `2:3: a key in the policy file is a list: want text`},
 		{"databases: &a [*a]\n", `1:1: the file unfolds to more than 100000 values or 64 levels: look for aliases (*name) that repeat each other`},

@@ -43,6 +43,7 @@ type File struct {
 	Server    Server
 	Databases []Database // in the file's order: the first match counts
 	Policies  map[string]*Policy
+	Alerts    Alerts
 	// Warnings are what the file may say and yet probably does not mean.
 	Warnings []Warning
 	// Digest is sha256 of the text, and of the files of schemas and resolvers

@@ -74,9 +74,9 @@ func (c custom) text() string {
 	return fmt.Sprintf("%#v", c)
 }
 
-// hiddenLine stands for each line of what TextWithoutServer leaves out, so that
+// HiddenLine stands for each line of what TextWithoutServer leaves out, so that
 // the others keep their numbers.
-const hiddenLine = "# couchdb: is not shown"
+const HiddenLine = "# couchdb: is not shown"
 
 // TextWithoutServer is the file's text for people, without what couchdb: says:
 // where secrets are, and who logs in. It is empty where that can't be told apart
@@ -109,7 +109,7 @@ func (f *File) TextWithoutServer() string {
 func hide(lines [][]byte) {
 	for i, line := range lines {
 		if len(line) > 0 { // else it is what follows the last line end
-			lines[i] = slices.Concat([]byte(hiddenLine), line[len(bytes.TrimRight(line, "\r\n")):])
+			lines[i] = slices.Concat([]byte(HiddenLine), line[len(bytes.TrimRight(line, "\r\n")):])
 		}
 	}
 }

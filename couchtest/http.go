@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // call is one request on its way through the node.
@@ -45,6 +46,11 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Couch-Request-ID", id)
 	w.Header().Set("Server", "CouchDB/"+version+" (Erlang OTP/26)")
 	c := &call{node: n, r: r}
+	if n.log != nil {
+		logged := &loggedWriter{ResponseWriter: w}
+		w = logged
+		defer n.log.line(logged, c, time.Now())
+	}
 	w, done := n.meet(c, w)
 	if done {
 		return

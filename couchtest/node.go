@@ -21,6 +21,7 @@ type Node struct {
 	copies      int    // what /{db} says under cluster.n
 	uuid        string // of the server
 	secret      []byte // signs session cookies
+	log         *requestLog
 
 	mu        sync.RWMutex
 	dbs       map[string]*DB

@@ -23,9 +23,10 @@ const (
 
 // cli is the command line: a verb a field.
 type cli struct {
-	Demo demoCmd `cmd:"" group:"Begin:" help:"A clinic in this process: conflicts, what becomes of them, and why. Needs no CouchDB."`
-	Scan scanCmd `cmd:"" group:"Begin:" help:"Say which conflicts there are, and what the policy would make of them."`
-	Run  runCmd  `cmd:"" group:"Begin:" help:"Follow databases and mend their conflicts. With --once: catch up and leave."`
+	Demo   demoCmd   `cmd:"" group:"Begin:" help:"A clinic in this process: conflicts, what becomes of them, and why. Needs no CouchDB."`
+	Scan   scanCmd   `cmd:"" group:"Begin:" help:"Say which conflicts there are, and what the policy would make of them."`
+	Run    runCmd    `cmd:"" group:"Begin:" help:"Follow databases and mend their conflicts. With --once: catch up and leave."`
+	Triage triageCmd `cmd:"" group:"Begin:" help:"Say why there are conflicts and what fails, before anything is repaired."`
 
 	Show    showCmd    `cmd:"" group:"One document:" help:"Draw the revision tree; show the leaves, the merge and the origin of its fields."`
 	Diff    diffCmd    `cmd:"" group:"One document:" help:"Put the leaves side by side, field by field."`

@@ -12,6 +12,12 @@ type versionCmd struct{}
 
 // Run prints the version, and the commit that it was built from.
 func (versionCmd) Run(a *app) error {
+	fmt.Fprintf(a.stdout, "couchmend %s\n", versionText())
+	return nil
+}
+
+// versionText is the version, and the commit that it was built from.
+func versionText() string {
 	v, commit := version, ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if v == "" {
@@ -23,6 +29,5 @@ func (versionCmd) Run(a *app) error {
 			}
 		}
 	}
-	fmt.Fprintf(a.stdout, "couchmend %s%s\n", v, commit)
-	return nil
+	return v + commit
 }

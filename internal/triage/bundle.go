@@ -137,3 +137,58 @@ func (b Bundle) document(c couchmend.Conflict, v *veil) couchmend.Conflict {
 	c.Bases = bases
 	return c
 }
+
+// Example is a document that shows what a finding is about.
+type Example struct{ DB, ID string }
+
+// Examples are documents of a report that are worth being looked at: a few of
+// each kind of evidence, at most so many in all.
+func (r *Report) Examples(most int) []Example {
+	var lists [][]Example
+	add := func(all []Example) { lists = append(lists, all) }
+	for _, f := range r.Failures {
+		var of []Example
+		for _, id := range f.Docs {
+			of = append(of, Example{f.DB, id})
+		}
+		add(of)
+	}
+	var deep, clocks, conflicts []Example
+	for _, d := range r.Deep {
+		deep = append(deep, Example{d.DB, d.ID})
+	}
+	for _, c := range r.Clocks {
+		clocks = append(clocks, Example{c.DB, c.ID})
+	}
+	if r.Logs != nil {
+		for _, c := range r.Logs.Callers {
+			for _, d := range c.Docs {
+				conflicts = append(conflicts, Example{c.DB, d.ID})
+			}
+		}
+	}
+	add(deep)
+	add(clocks)
+	add(conflicts)
+	return inTurn(lists, most)
+}
+
+// inTurn takes the first of each list, then the second, and so on, each once.
+func inTurn(lists [][]Example, most int) []Example {
+	var all []Example
+	taken := map[Example]bool{}
+	for place, left := 0, true; left; place++ {
+		left = false
+		for _, l := range lists {
+			if place >= len(l) {
+				continue
+			}
+			left = true
+			if one := l[place]; !taken[one] && one.ID != "" && len(all) < most {
+				taken[one] = true
+				all = append(all, one)
+			}
+		}
+	}
+	return all
+}

@@ -2,6 +2,7 @@ package triage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,9 +50,9 @@ func deepDocuments(f *finding) {
 			Says:  "Each leaf is an edit that was saved and is missing from what readers see.",
 			Next:  f.about("show", worst.DB, worst.ID),
 		}
-		if words := signWords[g.first]; words != "" {
+		if g.first != "" {
 			one.Title += ": " + short[g.first]
-			one.Says += " The trees show " + words + "."
+			one.Says += " The trees show " + signsOf(docs) + "."
 		}
 		if g.first == SignOffline || g.first == SignStale {
 			one.Says += " Have that device replicate more often, and both ways before it is edited on."
@@ -62,6 +63,19 @@ func deepDocuments(f *finding) {
 		}
 		f.add(one)
 	}
+}
+
+// signsOf says what documents suggest, each sign once.
+func signsOf(docs []Deep) string {
+	var words []string
+	for _, d := range docs {
+		for _, s := range d.Signs {
+			if !slices.Contains(words, signWords[s]) {
+				words = append(words, signWords[s])
+			}
+		}
+	}
+	return strings.Join(words, "; ")
 }
 
 // short are the signs in titles.
@@ -105,7 +119,7 @@ func wrongTimes(f *finding) {
 			Kind: "clock_skew", DB: g.db, Weight: 52 + more(len(clocks)),
 			Title:    fmt.Sprintf("%s: %s clock is wrong by up to %s", g.db, who, span(worst.Ahead)),
 			Says:     "A rule that takes the latest by a wall clock lets such a writer win, or lose, every time. Set the clock; or let the rule order edits by a counter (lamport, sequence, vector).",
-			Evidence: []string{fmt.Sprintf("%s. In %q, revision %s: %s %s.", plural(len(clocks), "such leaf"), worst.ID, worst.Rev, worst.Field, worst.says())},
+			Evidence: []string{fmt.Sprintf("%s. In %q, revision %s: %s %s.", plural(len(clocks), "such revision"), worst.ID, worst.Rev, worst.Field, worst.says())},
 			Next:     f.about("diff", worst.DB, worst.ID),
 		})
 	}
@@ -156,7 +170,7 @@ func hotFields(f *finding) {
 	told := map[string]bool{}
 	for _, g := range f.Conflicts.Fields {
 		n, all := g.Open+g.Mended, f.looked(g.DB)
-		if told[g.DB] || n < manyConflicts || 2*n < all {
+		if told[g.DB] || n < manyConflicts || 2*n < all || f.tells(g.Name) {
 			continue
 		}
 		told[g.DB] = true
@@ -168,6 +182,12 @@ func hotFields(f *finding) {
 			Next:     f.couchmend("policy suggest", g.DB),
 		})
 	}
+}
+
+// tells reports whether a field tells of a revision's writer or time: it differs
+// wherever anything does.
+func (f *finding) tells(field string) bool {
+	return f.Conflicts.WriterFields[field] > 0 || f.Conflicts.ClockFields[field] > 0
 }
 
 // hotWriters: the same two writers collide again and again.

@@ -177,9 +177,9 @@ func (o *observation) deep(writers []string, wrongClock bool) Deep {
 			repeats = max(repeats, n)
 		}
 	}
-	add(SignClock, wrongClock)
 	add(SignOffline, slices.Max(append(own, 0)) >= manyEdits)
 	add(SignStale, d.Behind >= manyEdits)
+	add(SignClock, wrongClock)
 	add(SignRepeat, 2*repeats > len(o.leaves) && repeats >= manyLeaves-1)
 	add(SignBurst, 2*siblings > len(own))
 	return d

@@ -51,7 +51,7 @@ func (g *Gatherer) compare(first, second []couch.Replication, watched time.Durat
 		if was, ok := before[keyOf(r)]; ok && watched > 0 && was.Counted && r.Counted {
 			c.Grew = max(0, r.WriteFailures-was.WriteFailures)
 		}
-		if c.SourceDB != "" && !g.o.Visible(c.SourceDB) || c.TargetDB != "" && !g.o.Visible(c.TargetDB) {
+		if hidden := func(db string) bool { return db == "" || !g.o.Visible(db) }; c.SourceDB+c.TargetDB != "" && hidden(c.SourceDB) && hidden(c.TargetDB) {
 			continue
 		}
 		seen = append(seen, c)

@@ -149,7 +149,7 @@ func (r *Report) writerNames() string {
 	if len(names) == 0 {
 		return ""
 	}
-	return ", as " + strings.Join(first(names), ", ") + " tell"
+	return ", by the field " + strings.Join(first(names), ", ")
 }
 
 func (r *Report) writeReplications(b *strings.Builder) {

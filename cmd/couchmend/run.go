@@ -90,7 +90,7 @@ func (r *runCmd) follow(a *app, c *mend.Couchmend, log *slog.Logger) error {
 	served := make(chan error, 1)
 	go func() {
 		defer stop()
-		served <- r.serve(ctx, l, page, watch.Handler(loopback(l) || r.Metrics), log)
+		served <- r.serve(ctx, l, page, watch.Handler(loopback(l), r.Metrics), log)
 	}()
 	err = c.Run(ctx)
 	stop()

@@ -131,10 +131,23 @@ func TestProbesShareAFinding(t *testing.T) {
 
 func TestMetricsAreServedOnlyWhereTheyAreWanted(t *testing.T) {
 	s := newSite(t, nil)
-	for path, want := range map[string]int{"/metrics": 404, "/healthz": 200, "/readyz": 503} {
-		w := newRecorder(t, s.Handler(false), path)
-		if w.Code != want {
-			t.Errorf("%s: %d, want %d", path, w.Code, want)
+	for _, c := range []struct {
+		path           string
+		local, metrics bool
+		want           int
+	}{
+		{"/metrics", false, false, 404},
+		{"/metrics", false, true, 200},
+		{"http://127.0.0.1:5985/metrics", true, false, 200},
+		{"http://[::1]:5985/metrics", true, false, 200},
+		{"http://localhost/metrics", true, false, 200},
+		{"http://attacker.example:5985/metrics", true, true, 403}, // a name that was made to lead here
+		{"/healthz", false, false, 200},
+		{"/readyz", false, false, 503},
+		{"http://10.1.2.3:5985/healthz", true, false, 200},
+	} {
+		if w := newRecorder(t, s.Handler(c.local, c.metrics), c.path); w.Code != c.want {
+			t.Errorf("%s, local %v, metrics %v: %d, want %d", c.path, c.local, c.metrics, w.Code, c.want)
 		}
 	}
 }

@@ -152,7 +152,7 @@ func (s *site) clinic(db string) {
 // get asks for a path of the handler's.
 func (s *site) get(path string) (status int, body string) {
 	s.Helper()
-	w := newRecorder(s.T, s.Handler(true), path)
+	w := newRecorder(s.T, s.Handler(false, true), path)
 	text, err := io.ReadAll(w.Body)
 	if err != nil {
 		s.Fatal(err)

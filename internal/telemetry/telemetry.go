@@ -9,7 +9,9 @@
 package telemetry
 
 import (
+	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,13 +79,33 @@ func (t *Telemetry) Metrics() http.Handler {
 	})
 }
 
-// Handler serves /healthz, /readyz and, where metrics is given, /metrics.
-func (t *Telemetry) Handler(metrics bool) http.Handler {
+// Handler serves /healthz, /readyz and /metrics. local says that only this
+// machine reaches it; elsewhere there is no /metrics unless metrics is given.
+func (t *Telemetry) Handler(local, metrics bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", t.Health())
 	mux.Handle("GET /readyz", t.Ready())
-	if metrics {
+	switch {
+	case local:
+		mux.Handle("GET /metrics", toThisMachine(t.Metrics()))
+	case metrics:
 		mux.Handle("GET /metrics", t.Metrics())
 	}
 	return mux
+}
+
+// toThisMachine refuses requests for another host's name: a web page whose name
+// was made to lead here could read the answer otherwise (DNS rebinding).
+func toThisMachine(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if ip := net.ParseIP(strings.Trim(host, "[]")); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			http.Error(w, "ask 127.0.0.1 or localhost, by that name", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }

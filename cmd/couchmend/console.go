@@ -107,7 +107,9 @@ func (s *consoleCmd) show(ctx context.Context, c *mend.Couchmend, l net.Listener
 }
 
 // stage is where a console is put, and another in its place.
-type stage struct{ now atomic.Pointer[console.Console] }
+type stage struct {
+	now atomic.Pointer[console.Console]
+}
 
 // ServeHTTP answers with the console that is there.
 func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {

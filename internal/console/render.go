@@ -40,6 +40,7 @@ type entry struct{ Path, Name string }
 // menu is the navigation, in order. A page that has a place in it is named here.
 var menu = []entry{
 	{"/", "Overview"},
+	{"/cases", "Conflicts"},
 	{"/splits", "Collisions"},
 }
 

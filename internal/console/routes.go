@@ -22,6 +22,8 @@ func routes() []route {
 		staticRoutes(),
 		signInRoutes(),
 		overviewRoutes(),
+		casesRoutes(),
+		bulkRoutes(),
 		documentRoutes(),
 		liveRoutes(),
 		splitRoutes(),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/internal/document"
 )
 
 // funcs are what templates may call beside the page's own methods.
@@ -18,6 +19,8 @@ var funcs = template.FuncMap{
 	"moment": moment,
 	"ago":    ago,
 	"number": number,
+	"more":   func(n, shown int) int { return n - shown },
+	"pretty": func(v []byte) string { return string(document.Indent(v)) },
 	"int":    func(n int64) int { return int(n) },
 	"plural": plural,
 	"reason": reasonWords,

@@ -77,6 +77,7 @@ type Gatherer struct {
 	failures map[failureKey]*Failure
 	mended   map[string]int
 	review   map[string]int
+	waiting  map[uint64]bool // documents in review, by hash
 	latency  map[string]*histogram
 	server   *couch.Server // that was asked
 }
@@ -86,7 +87,7 @@ func New(o Options) *Gatherer {
 	o = o.filled()
 	return &Gatherer{
 		o: o, started: o.Now(), survey: newSurvey(o.Writers, o.Clocks), failures: map[failureKey]*Failure{},
-		mended: map[string]int{}, review: map[string]int{}, latency: map[string]*histogram{},
+		mended: map[string]int{}, review: map[string]int{}, waiting: map[uint64]bool{}, latency: map[string]*histogram{},
 		report: Report{Since: o.Since, Databases: []Database{}, Replications: []Replication{}},
 	}
 }

@@ -27,6 +27,8 @@ const (
 	// maxCallers bounds the callers, the refusals and the kinds of answers that
 	// are told apart; shownCallers is how many of them a report has.
 	maxCallers, shownCallers = 2000, 20
+	// slow is how long a request lasts that is told of beside a failure.
+	slow = 5 * time.Second
 	// maxCallerDocs is how many documents of one caller are counted.
 	maxCallerDocs = 200
 )
@@ -169,6 +171,10 @@ func (j *join) addOurs(e *couchlog.Entry) {
 			j.took[a.Handler()] = &histogram{}
 		}
 		j.took[a.Handler()].add(a.Took)
+	}
+	writes := a.Handler() == "_bulk_docs" || a.Method == http.MethodPut
+	if !writes && a.Status < 400 && a.Took < slow {
+		return // a trace runs from the feed's page on: most of it is not about what failed
 	}
 	for _, place := range j.own.failed[e.Request] {
 		f := &j.own.joined[place]

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +39,9 @@ func (g *Gatherer) Ledger(ctx context.Context, l *ledger.Ledger) error {
 		if !c.Dismissed && g.o.Visible(c.DB) {
 			g.review[c.DB]++
 			g.addCase(c)
+			if len(g.waiting) < maxTraces {
+				g.waiting[hashOf(c.DB, c.ID)] = true
+			}
 		}
 	}
 	return g.journal(ctx, l)
@@ -52,8 +56,8 @@ func (g *Gatherer) journal(ctx context.Context, l *ledger.Ledger) error {
 	var numbers []uint64
 	_, err := l.EachBack(ctx, ledger.Back{Since: g.o.Since, Most: journalLines}, func(number uint64, line ledger.EntryLine) bool {
 		lines++
-		if !g.o.Visible(line.DB) || line.Time.Before(g.o.Since) || !mends[line.Kind] {
-			return true
+		if !g.o.Visible(line.DB) || line.Time.Before(g.o.Since) || !mends[line.Kind] || g.waiting[hashOf(line.DB, line.ID)] {
+			return true // a decision on what is in review was not carried out
 		}
 		g.mended[line.DB]++
 		if len(numbers) < journalRead {
@@ -106,7 +110,7 @@ var saying = map[couchmend.Reason]bool{
 func (g *Gatherer) addCase(c ledger.Case) {
 	key := failureKey{db: c.DB, class: c.FailureClass, reason: c.Reason, rule: c.Rule}
 	if len(c.Evidence) > 0 && saying[c.Reason] {
-		key.says, _, _ = strings.Cut(c.Evidence[0], "\n")
+		key.says = serverWords(c.Evidence[0])
 	}
 	f := g.failure(key)
 	if f == nil {
@@ -116,9 +120,7 @@ func (g *Gatherer) addCase(c ledger.Case) {
 	if f.Oldest.IsZero() || c.First.Before(f.Oldest) {
 		f.Oldest = c.First
 	}
-	if len(f.Docs) < shownDocs {
-		f.Docs = append(f.Docs, c.ID)
-	}
+	f.name(c.ID)
 	for _, field := range c.Fields {
 		if len(f.Fields) < 8 && !slices.Contains(f.Fields, field) {
 			f.Fields = append(f.Fields, field)
@@ -134,9 +136,7 @@ func (g *Gatherer) addLogged(l ownLine) {
 	}
 	if f != nil {
 		f.Logged++
-		if len(f.Docs) < shownDocs && !slices.Contains(f.Docs, l.ID) {
-			f.Docs = append(f.Docs, l.ID)
-		}
+		f.name(l.ID)
 	}
 }
 
@@ -155,13 +155,24 @@ func (g *Gatherer) inReview(l ownLine) *Failure {
 	return best
 }
 
-// serverWords are what an error says after what was being done to what.
+// name takes a document in as an example: those whose ids come first.
+func (f *Failure) name(id string) {
+	at, known := slices.BinarySearch(f.Docs, id)
+	if known || at == shownDocs {
+		return
+	}
+	f.Docs = slices.Insert(f.Docs, at, id)
+	f.Docs = f.Docs[:min(len(f.Docs), shownDocs)]
+}
+
+// doing is how an error begins: what was being done, to which revision.
+var doing = regexp.MustCompile(`^[a-z_]+ .*?@[0-9]+-[0-9a-f]+: `)
+
+// serverWords are what an error says after what was being done to what: the
+// same for one cause.
 func serverWords(text string) string {
 	text, _, _ = strings.Cut(text, "\n")
-	if at := strings.Index(text, ": "); at >= 0 {
-		return text[at+2:]
-	}
-	return text
+	return doing.ReplaceAllString(text, "")
 }
 
 // failed are the failures, the most frequent first.

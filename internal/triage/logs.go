@@ -89,7 +89,7 @@ type Joined struct {
 	ID      string    `json:"id"`
 	Class   string    `json:"class"`
 	Error   string    `json:"error,omitempty"`
-	Answers []Answer  `json:"answers"` // at most 5; none: CouchDB never saw the request, or logs less than notices
+	Answers []Answer  `json:"answers"` // writes, refusals and slow ones, at most 5; none: CouchDB never saw the write, or logs less than notices
 }
 
 // Answer is one request as CouchDB logged it.

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // clinic is a CouchDB in memory and a console before it.
 type clinic struct {
-	t       *testing.T
+	t       testing.TB
 	node    *couchtest.Node
 	server  *couchtest.Server
 	ledger  *ledger.Ledger
@@ -35,7 +35,7 @@ type clinic struct {
 	http    *httptest.Server
 }
 
-func newClinic(t *testing.T, change func(*Config)) *clinic {
+func newClinic(t testing.TB, change func(*Config)) *clinic {
 	t.Helper()
 	c := &clinic{t: t, node: couchtest.NewNode()}
 	var err error

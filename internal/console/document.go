@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,10 +49,10 @@ type documentView struct {
 	Draft     string
 	Rule      string
 	Problems  []document.Problem
-	Fits      bool   // there is a schema, and the draft satisfies it
-	Moved     string // how the document changed since the person was shown it
-	Mine      bool   // the draft is the person's, not the first proposal
-	DraftSize int    // in lines
+	Fits      bool             // there is a schema, and the draft satisfies it
+	Moved     *document.Change // since the person was shown it; nil: nothing
+	Mine      bool             // the draft is the person's, not the first proposal
+	DraftSize int              // in lines
 }
 
 // shownEntries is how many entries of the journal the page has; the history has
@@ -73,7 +72,7 @@ func (v *visit) look() (*document.Sight, error) {
 type draft struct {
 	text  []byte // nil: nothing yet, so that the proposal stands there
 	picks picks
-	moved error // the document has other leaves than the person was shown
+	moved *document.Change // the document has other leaves than the person was shown
 }
 
 // documentPage shows a document.
@@ -96,6 +95,7 @@ func (v *visit) showDocument(status int, seen *document.Sight, d draft) error {
 		State: seen.State(), Verdict: document.Verdict(seen.Decision), Case: seen.Case, Old: seen.CaseMoved(),
 		Open:     seen.Decision.Outcome != couchmend.Nothing || waits && len(seen.Conflict.Leaves) == 0,
 		Mine:     d.text != nil,
+		Moved:    d.moved,
 		Tree:     drawTree(seen.Tree),
 		Undoable: slices.ContainsFunc(seen.History, func(e ledger.Entry) bool { return e.Decision.Merge != nil || len(e.Decision.Bury) > 0 }),
 	}
@@ -106,7 +106,7 @@ func (v *visit) showDocument(status int, seen *document.Sight, d draft) error {
 		}
 	}
 	if d.moved != nil {
-		view.Moved = changeWords(d.moved)
+		view.Tree.mark(d.moved.New)
 	}
 	if view.Open {
 		if d.text == nil {
@@ -117,15 +117,6 @@ func (v *visit) showDocument(status int, seen *document.Sight, d draft) error {
 		view.Fits = view.Rule != "" && len(view.Problems) == 0
 	}
 	return v.renderStatus(status, "document", page{Title: view.ID, Nav: "/cases", Data: view})
-}
-
-// changeWords says how a document changed, without what was being done.
-func changeWords(err error) string {
-	var e *couchmend.Error
-	if errors.As(err, &e) && e.Err != nil {
-		return e.Err.Error()
-	}
-	return err.Error()
 }
 
 // Origins says of a document that is not in conflict where the fields of its

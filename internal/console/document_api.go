@@ -14,16 +14,16 @@ import (
 // openapi.yaml.
 func documentAPI() []route {
 	return []route{
-		{pattern: "GET /api/document", serve: (*visit).apiDocument},
-		{pattern: "GET /api/document/tree", serve: (*visit).apiTree},
-		{pattern: "GET /api/document/diff", serve: (*visit).apiDiff},
-		{pattern: "GET /api/document/history", serve: (*visit).apiHistory},
-		{pattern: "GET /api/document/attachment", serve: (*visit).attachment},
-		{pattern: "POST /api/document/check", serve: (*visit).apiCheck, body: documentBody},
-		{pattern: "POST /api/document/resolve", serve: (*visit).apiResolve, body: documentBody},
-		{pattern: "POST /api/document/undo", serve: (*visit).apiUndo},
-		{pattern: "POST /api/document/dismiss", serve: (*visit).apiDismiss},
-		{pattern: "POST /api/document/retry", serve: (*visit).apiRetry},
+		{pattern: "GET /api/v1/document", serve: (*visit).apiDocument},
+		{pattern: "GET /api/v1/document/tree", serve: (*visit).apiTree},
+		{pattern: "GET /api/v1/document/diff", serve: (*visit).apiDiff},
+		{pattern: "GET /api/v1/document/history", serve: (*visit).apiHistory},
+		{pattern: "GET /api/v1/document/attachment", serve: (*visit).attachment},
+		{pattern: "POST /api/v1/document/check", serve: (*visit).apiCheck, body: documentBody},
+		{pattern: "POST /api/v1/document/resolve", serve: (*visit).apiResolve, body: documentBody},
+		{pattern: "POST /api/v1/document/undo", serve: (*visit).apiUndo},
+		{pattern: "POST /api/v1/document/dismiss", serve: (*visit).apiDismiss},
+		{pattern: "POST /api/v1/document/retry", serve: (*visit).apiRetry},
 	}
 }
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/couchmend/couchmend"
@@ -40,8 +41,16 @@ type treeLine struct {
 	Gone  bool          // its body is compacted away
 	Kept  bool          // only the journal has it
 	Rev   couchmend.Rev
+	New   bool // since the person was shown the document
 	Run   int
 	Notes string
+}
+
+// mark tells which leaves are new.
+func (v *treeView) mark(fresh []couchmend.Rev) {
+	for i := range v.Rows {
+		v.Rows[i].New = slices.Contains(fresh, v.Rows[i].Rev)
+	}
 }
 
 // Above is a place above the row's dot.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type previewView struct {
 	Columns  []fieldColumn
 	Text     string // the merged document, for people
 	Draft    string // the text that it was made from
+	Picks    picks  // and what was picked, for the way back
 	Rule     string
 	Problems []document.Problem // of the schema: it can be written in spite of them
 	Unsaid   bool               // the person has not said that it should
@@ -51,9 +53,9 @@ func (v *visit) pinned() ([]couchmend.Rev, error) {
 	return pins, nil
 }
 
-// lookPinned reads the document that a form is about; moved says that its
-// leaves are others than the form's.
-func (v *visit) lookPinned() (seen *document.Sight, moved, err error) {
+// lookPinned reads the document that a form is about; moved says how its leaves
+// differ from the form's, nil where they don't.
+func (v *visit) lookPinned() (seen *document.Sight, moved *document.Change, err error) {
 	pins, err := v.pinned()
 	if err != nil {
 		return nil, nil, err
@@ -61,7 +63,7 @@ func (v *visit) lookPinned() (seen *document.Sight, moved, err error) {
 	if seen, err = v.look(); err != nil {
 		return nil, nil, err
 	}
-	return seen, seen.Pinned(pins), nil
+	return seen, seen.Since(pins), nil
 }
 
 // posted is the draft of a form.
@@ -75,23 +77,19 @@ func (v *visit) posted() draft {
 
 // announce shows the document as it is now to somebody who was about to decide
 // on what it was. Their draft stays; nothing was written (I3).
-func (v *visit) announce(seen *document.Sight, d draft, moved error) error {
+func (v *visit) announce(seen *document.Sight, d draft, moved *document.Change) error {
 	d.moved = moved
-	if v.wantsJSON() {
-		return moved
+	if v.api {
+		return &couchmend.Error{Op: "resolve", DB: seen.Conflict.DB, ID: seen.Conflict.ID, Kind: couchmend.KindConflict, Err: errors.New("the document has changed. " + moved.String())}
 	}
 	return v.showDocument(http.StatusConflict, seen, d)
-}
-
-// wantsJSON reports whether a script of the page asks.
-func (v *visit) wantsJSON() bool {
-	return strings.HasPrefix(v.r.Header.Get("Accept"), "application/json")
 }
 
 // compose makes a draft from picks: of all fields that differ, or, where the
 // form says which one was just picked, of that one in the draft that there is,
 // so that nothing that was written by hand is lost.
 func (v *visit) compose() error {
+	v.api = strings.HasPrefix(v.r.Header.Get("Accept"), "application/json") // a script of the page asks
 	seen, moved, err := v.lookPinned()
 	if err != nil {
 		return err
@@ -111,7 +109,7 @@ func (v *visit) compose() error {
 	default:
 		d.text = c.Assemble(func(f document.Field) int { return d.picks.side(c, f) })
 	}
-	if v.wantsJSON() {
+	if v.api {
 		return v.json(http.StatusOK, map[string]string{"document": string(d.text)})
 	}
 	return v.showDocument(http.StatusOK, seen, d)
@@ -120,12 +118,12 @@ func (v *visit) compose() error {
 // checked is what check answers.
 type checked struct {
 	Rule     string             `json:"rule"` // that the policy has for it; "": none
-	Schema   bool               `json:"-"`
 	Problems []document.Problem `json:"problems"`
 }
 
 // check says what is wrong with a draft, and where.
 func (v *visit) check() error {
+	v.api = true
 	seen, _, err := v.lookPinned()
 	if err != nil {
 		return err
@@ -188,7 +186,7 @@ func (v *visit) preview(seen *document.Sight, status int) error {
 	view := previewView{
 		DB: seen.Conflict.DB, ID: seen.Conflict.ID, What: p.what, Leaves: seen.LeafRevs(), Winner: seen.LeafRevs()[0],
 		Decision: p.decision, Nothing: p.decision.Merge == nil && len(p.decision.Bury) == 0,
-		Draft: string(v.posted().text), Rule: p.rule, Problems: p.problems, Unsaid: status != http.StatusOK, Note: v.r.PostForm.Get("note"),
+		Draft: string(v.posted().text), Picks: v.picked(), Rule: p.rule, Problems: p.problems, Unsaid: status != http.StatusOK, Note: v.r.PostForm.Get("note"),
 	}
 	if m := p.decision.Merge; m != nil {
 		before := seen.SideOf(seen.Leaves()[0])
@@ -225,8 +223,8 @@ func (v *visit) apply() error {
 	}
 	err = v.mender.Apply(v.r.Context(), seen.Conflict, p.decision, p.what, v.Name(), v.r.PostForm.Get("note"))
 	if couchmend.KindOf(err) == couchmend.KindConflict { // a leaf came while we wrote
-		if seen, lookErr := v.look(); lookErr == nil {
-			return v.announce(seen, v.posted(), err)
+		if seen, moved, lookErr := v.lookPinned(); lookErr == nil && moved != nil {
+			return v.announce(seen, v.posted(), moved)
 		}
 	}
 	if err != nil {

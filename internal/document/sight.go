@@ -137,6 +137,42 @@ func (s *Sight) Pinned(shown []couchmend.Rev) error {
 	return Moved(s.Conflict.DB, s.Conflict.ID, shown, s.Leaves())
 }
 
+// Change is how a document's leaves differ from those that a person was shown.
+type Change struct {
+	New  []couchmend.Rev `json:"new,omitempty"`  // live or deleted
+	Gone []couchmend.Rev `json:"gone,omitempty"` // edited further, or buried
+}
+
+// Since compares the document's leaves with those that were shown earlier, in
+// any order; nil where they are the same (I3).
+func (s *Sight) Since(shown []couchmend.Rev) *Change {
+	now := s.LeafRevs()
+	without := func(all, some []couchmend.Rev) []couchmend.Rev {
+		known := map[couchmend.Rev]bool{}
+		for _, r := range some {
+			known[r] = true
+		}
+		return slices.DeleteFunc(slices.Clone(all), func(r couchmend.Rev) bool { return known[r] })
+	}
+	c := Change{New: without(now, shown), Gone: without(shown, now)}
+	if len(c.New)+len(c.Gone) == 0 {
+		return nil
+	}
+	return &c
+}
+
+// String says the change in sentences.
+func (c *Change) String() string {
+	var words []string
+	if len(c.New) > 0 {
+		words = append(words, "New: "+ShortList(c.New)+".")
+	}
+	if len(c.Gone) > 0 {
+		words = append(words, "No longer a leaf: "+ShortList(c.Gone)+".")
+	}
+	return strings.Join(words, " ")
+}
+
 // CaseMoved reports whether the case in review is about other leaves than the
 // document has now.
 func (s *Sight) CaseMoved() bool { return s.Case != nil && s.Pinned(s.Case.Leaves) != nil }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -83,7 +82,9 @@ func (s server) shown(t *testing.T, db, id string) map[string]any {
 // text is a document without what CouchDB adds.
 func plain(doc map[string]any) string {
 	doc = maps.Clone(doc)
-	maps.DeleteFunc(doc, func(name string, _ any) bool { return strings.HasPrefix(name, "_") && name != "_attachments" && name != "_conflicts" })
+	maps.DeleteFunc(doc, func(name string, _ any) bool {
+		return strings.HasPrefix(name, "_") && name != "_attachments" && name != "_conflicts"
+	})
 	body, _ := json.Marshal(doc)
 	return string(body)
 }
@@ -154,5 +155,3 @@ func TestWhatThePolicySaysIsSplitIsSplitByTheNextRun(t *testing.T) {
 		}
 	})
 }
-
-func sorted(m map[string]couchmend.Reason) []string { return slices.Sorted(maps.Keys(m)) }

@@ -34,7 +34,8 @@ const (
 // self is who the journal says couchmend is.
 const self = "couchmend"
 
-func kindOf(line ledger.EntryLine) (Kind, bool) {
+// KindOf says what a line of the journal did; false where nothing was written.
+func KindOf(line ledger.EntryLine) (Kind, bool) {
 	switch line.Kind {
 	case "undo", "rollback":
 		return Undone, true
@@ -71,7 +72,7 @@ type slot struct {
 func newCounts() counts { return counts{places: map[key]uint32{}} }
 
 func (c *counts) add(line ledger.EntryLine) {
-	if kind, ok := kindOf(line); ok {
+	if kind, ok := KindOf(line); ok {
 		c.count(line.Time, key{db: line.DB, rule: line.Rule, by: line.By, kind: kind})
 	}
 }

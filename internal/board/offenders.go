@@ -33,7 +33,7 @@ type part struct {
 func newOffenders() offenders { return offenders{} }
 
 func (o *offenders) add(line ledger.EntryLine) {
-	if kind, ok := kindOf(line); !ok || kind == Undone {
+	if kind, ok := KindOf(line); !ok || kind == Undone {
 		return
 	}
 	at := line.Time.Unix() / 3600

@@ -186,7 +186,7 @@ func (p *Plan) add(ctx context.Context, rules decide.Rules, g histories, keep bo
 		p.Doubts = append(p.Doubts, fmt.Sprintf("%s goes back to %s, and nothing tells that it is of another origin than the rest: its history is %s",
 			v.Leaves[0], g.root.First, g.root.Doubt))
 	}
-	if !shown.Deleted {
+	if !shown.Deleted || v.Deleted && len(jsondoc.Value(shown.Body).Members()) > 0 { // a tombstone may say what it was
 		v.Body = shown.Body
 	}
 	if rule := rules(p.ID, jsondoc.Value(v.Body)); rule != nil && len(v.Body) > 0 {
@@ -248,7 +248,7 @@ func (p *Plan) name() {
 func (p *Plan) judge(rules decide.Rules) {
 	var sides []decide.Side
 	for _, v := range p.Versions {
-		if len(v.Body) > 0 {
+		if len(v.Body) > 0 && !slices.Contains(p.Dead, v.Leaves[0]) {
 			body := jsondoc.Value(v.Body)
 			sides = append(sides, decide.Side{Rev: v.Leaves[0], Rule: rules(p.ID, body), Body: body})
 		}

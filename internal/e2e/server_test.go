@@ -308,6 +308,18 @@ func (s site) reviews(t *testing.T, db string) map[string]couchmend.Reason {
 	return reasons
 }
 
+// history is what a site's journal says of a document.
+func (s site) history(t *testing.T, db, id string) (entries []ledger.Entry) {
+	t.Helper()
+	s.look(t, func(ctx context.Context, l *ledger.Ledger) {
+		var err error
+		if entries, err = l.History(ctx, db, id); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return entries
+}
+
 // look opens a site's state, beside the process that holds it if there is one.
 func (s site) look(t *testing.T, f func(context.Context, *ledger.Ledger)) {
 	t.Helper()

@@ -2,6 +2,7 @@ package splitter
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/couchmend/couchmend"
@@ -41,7 +42,7 @@ func (s *Splitter) Apply(ctx context.Context, split *Split) (Report, error) {
 	split.State.By = s.By
 	entry := ledger.Entry{
 		DB: p.DB, ID: p.ID, Kind: "split", Status: "decided", By: s.By, Note: s.Note, Leaves: split.conflict.Leaves,
-		Decision: couchmend.Decision{Outcome: couchmend.Split, Bury: p.Bury, Evidence: p.Judgement.Evidence()},
+		Decision: couchmend.Decision{Outcome: couchmend.Split, Bury: p.Bury, Evidence: append(p.Judgement.Evidence(), left(p)...)},
 	}
 	if err := s.Mender.Ledger.Append(ctx, entry); err != nil {
 		return Report{}, err
@@ -50,6 +51,21 @@ func (s *Splitter) Apply(ctx context.Context, split *Split) (Report, error) {
 		return Report{}, err
 	}
 	return s.carry(ctx, split)
+}
+
+// maxLeft is how many references an entry of the journal tells of that are left.
+const maxLeft = 20
+
+// left says which references are left as they are: in design documents, in
+// other documents' ids, or by a person's word.
+func left(p collision.Plan) []string {
+	var words []string
+	for _, r := range p.References {
+		if r.To == collision.Leave && len(words) < maxLeft {
+			words = append(words, fmt.Sprintf("%s in %s/%s is left as it is: %s", r.Place, r.DB, r.Doc, r.Reason))
+		}
+	}
+	return words
 }
 
 // applyLate carries out what came after the split: the old plan's references

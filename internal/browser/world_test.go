@@ -60,16 +60,18 @@ var (
 type world struct {
 	couchdb, db         string
 	console, onlyLooked string
+	replication         string // of one that fails; "" where the server has none
 }
 
 func (w world) env() []string {
-	return []string{"COUCHDB=" + w.couchdb, "DB=" + w.db, "CONSOLE=" + w.console, "CONSOLE_READ_ONLY=" + w.onlyLooked}
+	return []string{"COUCHDB=" + w.couchdb, "DB=" + w.db, "CONSOLE=" + w.console, "CONSOLE_READ_ONLY=" + w.onlyLooked, "REPLICATION=" + w.replication}
 }
 
 func newWorld(t *testing.T, binary string) world {
 	t.Helper()
-	w := world{couchdb: newCouchDB(t), db: "medic"}
+	w := world{couchdb: newCouchDB(t), db: "medic", replication: failing.DocID}
 	if named := os.Getenv("COUCHMEND_TEST_COUCHDB"); named != "" {
+		w.replication = ""
 		w.couchdb, w.db = strings.TrimSuffix(named, "/"), fmt.Sprintf("couchmend-browser-%d", os.Getpid())
 		w.addPeople(t)
 		t.Cleanup(func() { w.ask(t, http.MethodDelete, "/"+w.db, nil) })
@@ -91,6 +93,12 @@ func newWorld(t *testing.T, binary string) world {
 	return w
 }
 
+// failing is a replication whose writes the node in memory refuses.
+var failing = couchtest.Scheduled{
+	DocID: "medic-from-clinic", Source: "http://clinic.example:5984/medic", Target: "http://127.0.0.1:5984/medic",
+	State: "running", Continuous: true, Stats: couchtest.ReplicationStats{DocsRead: 12_000, DocsWritten: 11_400, DocWriteFailures: 600},
+}
+
 // newCouchDB is a node in memory with the people of the stories.
 func newCouchDB(t *testing.T) string {
 	t.Helper()
@@ -98,6 +106,7 @@ func newCouchDB(t *testing.T) string {
 	for _, p := range []person{amina, binta, stranger} {
 		node.AddUser(p.name, p.password)
 	}
+	node.SetScheduled(failing)
 	return withLogin(t, couchtest.NewServer(t, node).URL)
 }
 

@@ -55,6 +55,7 @@ type Console struct {
 	nobody    nobody
 	lags      lags
 	splits    *splitDesk
+	triages   *triageDesk
 	basicKey  string          // goes into the names of sessions that Basic logins made
 	closing   context.Context // ends when Close begins; live connections with it
 	stop      context.CancelFunc
@@ -81,7 +82,7 @@ func New(cfg Config) (*Console, error) {
 		origins: http.NewCrossOriginProtection(), mux: http.NewServeMux(), basicKey: randomText(),
 	}
 	c.closing, c.stop = context.WithCancel(context.Background())
-	c.splits = newSplitDesk(c.closing, cfg.Now)
+	c.splits, c.triages = newSplitDesk(c.closing, cfg.Now), newTriageDesk(c.closing, cfg.Now)
 	for _, r := range routes() {
 		c.mux.Handle(r.pattern, c.handler(r))
 	}
@@ -95,6 +96,7 @@ func (c *Console) Close() {
 	c.stop()
 	c.cleanedUp.Wait()
 	c.splits.wait()
+	c.triages.wait()
 	c.sessions.clear()
 }
 

@@ -42,6 +42,7 @@ var menu = []entry{
 	{"/", "Overview"},
 	{"/cases", "Conflicts"},
 	{"/splits", "Collisions"},
+	{"/triage", "Triage"},
 }
 
 // parsePages reads templates/: layout.html and parts.html go with every page.

@@ -29,5 +29,6 @@ func routes() []route {
 		splitRoutes(),
 		splitsRoutes(),
 		splitAPIRoutes(),
+		triageRoutes(),
 	)
 }

@@ -55,6 +55,14 @@ func (n *Node) AddUser(name, password string, roles ...string) {
 	n.users[name] = &user{password: password, roles: roles}
 }
 
+// RemoveUser takes a login back, and ends its sessions: their requests are
+// answered as if by nobody.
+func (n *Node) RemoveUser(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.users, name)
+}
+
 // party reports whether nobody needs to log in.
 func (n *Node) party() bool {
 	n.mu.RLock()

@@ -139,6 +139,24 @@ func (b *browser) post(from, path string, form url.Values) answer {
 	return b.do(b.request("POST", path, formKind, form.Encode()))
 }
 
+// fresh gets a page as it brings itself up to date.
+func (b *browser) fresh(path string) answer {
+	b.t.Helper()
+	r := b.request("GET", path, "", "")
+	r.Header.Set(freshHeader, "1")
+	return b.do(r)
+}
+
+// csrfOf is the token that a page's forms and scripts send.
+func csrfOf(t *testing.T, page answer) string {
+	t.Helper()
+	found := regexp.MustCompile(`name="csrf" content="([^"]+)"`).FindStringSubmatch(page.text)
+	if found == nil {
+		t.Fatalf("no form at %s: %s", page.path, page.text)
+	}
+	return found[1]
+}
+
 func (b *browser) signIn(name, password string) answer {
 	b.t.Helper()
 	return b.post("/sign-in", "/sign-in", url.Values{"name": {name}, "password": {password}})

@@ -209,10 +209,10 @@ func (v *visit) admit(writes bool) error {
 	return nil
 }
 
-// leave notes that the person was here. What only listens does not count: an
-// open page alone keeps nobody signed in for ever.
+// leave notes that the person was here. What a page asks for by itself does not
+// count: an open page alone keeps nobody signed in for ever.
 func (v *visit) leave() {
-	if v.session != nil && v.r.URL.Path != livePath {
+	if v.session != nil && v.r.Header.Get(freshHeader) == "" && v.r.Header.Get("Accept") != "text/event-stream" {
 		v.session.touch(v.Now())
 	}
 }

@@ -6,10 +6,8 @@ import (
 	"time"
 
 	"github.com/couchmend/couchmend"
-	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/internal/ledger"
 	"github.com/couchmend/couchmend/internal/mender"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestMetricsTellWhatBecameOfConflicts(t *testing.T) {
@@ -94,22 +92,5 @@ func TestOtherDatabasesShareAName(t *testing.T) {
 		if got, want := n.of(db), []string{"a", "b", other, "medic", other, "a"}[i]; got != want {
 			t.Errorf("%s is called %s, want %s", db, got, want)
 		}
-	}
-}
-
-// BenchmarkEnding is what telemetry costs a document: mending one takes 500 µs
-// and more.
-func BenchmarkEnding(b *testing.B) {
-	e := newEndings(prometheus.NewRegistry(), newNames(50, nil))
-	end := mender.Ending{DB: "medic", Status: "ok", Outcome: couchmend.Merge, Rule: "default/reports", Live: 2, Latency: time.Second, Worked: time.Millisecond}
-	for b.Loop() {
-		e.count(end)
-	}
-}
-
-func BenchmarkExchange(b *testing.B) {
-	r := newRequests(prometheus.NewRegistry())
-	for b.Loop() {
-		r.count(couch.Exchange{Kind: "bulk_docs", Status: 201, Took: time.Millisecond})
 	}
 }

@@ -57,7 +57,7 @@ func (longest) Resolve(_ context.Context, _ *couchmend.Revision, revisions []cou
 
 // site is a CouchDB in memory and a couchmend that is watched.
 type site struct {
-	*testing.T
+	testing.TB
 	node *couchtest.Node
 	url  string
 	mend *mend.Couchmend
@@ -66,12 +66,19 @@ type site struct {
 
 // newSite makes a site whose couchmend does not run yet; change, if given,
 // changes its options.
-func newSite(t *testing.T, change func(*mend.Options)) *site {
+func newSite(t testing.TB, change func(*mend.Options)) *site {
 	t.Helper()
-	s := &site{T: t, node: couchtest.NewNode()}
+	s := bareSite(t, change)
+	s.Telemetry = New(Config{Couchmend: s.mend, Version: "1.2.3"})
+	return s
+}
+
+// bareSite makes one that nobody watches.
+func bareSite(t testing.TB, change func(*mend.Options)) *site {
+	t.Helper()
+	s := &site{TB: t, node: couchtest.NewNode()}
 	s.url = couchtest.NewServer(t, s.node).URL
 	s.mend = s.open(change)
-	s.Telemetry = New(Config{Couchmend: s.mend, Version: "1.2.3"})
 	return s
 }
 
@@ -152,7 +159,7 @@ func (s *site) clinic(db string) {
 // get asks for a path of the handler's.
 func (s *site) get(path string) (status int, body string) {
 	s.Helper()
-	w := newRecorder(s.T, s.Handler(false, true), path)
+	w := newRecorder(s.TB, s.Handler(false, true), path)
 	text, err := io.ReadAll(w.Body)
 	if err != nil {
 		s.Fatal(err)
@@ -160,7 +167,7 @@ func (s *site) get(path string) (status int, body string) {
 	return w.Code, string(text)
 }
 
-func newRecorder(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
+func newRecorder(t testing.TB, h http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 	return w

@@ -18,7 +18,8 @@ import (
 
 type splitCmd struct {
 	connection
-	place
+	DB         string   `arg:"" optional:"" name:"db" help:"The database."`
+	ID         string   `arg:"" optional:"" name:"doc" help:"The document's id, as it is: nothing in it is to be escaped. Write -- before one that begins with a dash."`
 	Keep       string   `placeholder:"REV" help:"The version of this revision keeps the id. The beginning of a leaf's revision id will do."`
 	Also       []string `placeholder:"DB" sep:"none" help:"Another database in which references are looked for. May be repeated."`
 	Substrings bool     `short:"s" help:"Also change ids that are a word in a longer string: A in read:report:A, not in AB."`
@@ -26,6 +27,7 @@ type splitCmd struct {
 	Apply      string   `xor:"what" placeholder:"FILE" help:"Carry out what this file says: a plan that --plan wrote."`
 	Resume     bool     `xor:"what" help:"Go on with a split, or a rollback, that broke off."`
 	Rollback   bool     `xor:"what" help:"Take a split back, wherever it got to."`
+	List       bool     `xor:"what" help:"List the splits that are remembered, of all databases or of one."`
 	person
 	writing
 	JSON bool `name:"json" help:"Print the plan and what was written as JSON, one object each."`
@@ -37,11 +39,17 @@ func (splitCmd) Help() string {
 
 Nothing is guessed: where it is not known what a reference means, it is asked on a terminal, or the plan's file is the place to say so. "leave" leaves a reference as it is.
 
-Run again after a split it looks for references that came late.`
+Run again after a split it looks for references that came late. Where a rule says collision: split, run does all of this by itself, but for what is unclear.`
 }
 
 // Run splits a document.
 func (r *splitCmd) Run(a *app) error {
+	if r.List {
+		return r.list(a)
+	}
+	if err := r.wantPlace(); err != nil {
+		return err
+	}
 	switch {
 	case r.Rollback:
 		return r.rollback(a)

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -97,7 +98,7 @@ func (v *visit) showDocument(status int, seen *document.Sight, d draft) error {
 		Mine:     d.text != nil,
 		Moved:    d.moved,
 		Tree:     drawTree(seen.Tree),
-		Undoable: slices.ContainsFunc(seen.History, func(e ledger.Entry) bool { return e.Decision.Merge != nil || len(e.Decision.Bury) > 0 }),
+		Undoable: undoable(seen.History),
 	}
 	view.Fields, view.Files = tabulate(compared, seen.Decision, d.picks)
 	for _, e := range slices.Backward(seen.History) {
@@ -117,6 +118,25 @@ func (v *visit) showDocument(status int, seen *document.Sight, d draft) error {
 		view.Fits = view.Rule != "" && len(view.Problems) == 0
 	}
 	return v.renderStatus(status, "document", page{Title: view.ID, Nav: "/cases", Data: view})
+}
+
+// undoable reports whether the newest entry that wrote something can be taken
+// back, as far as the journal tells.
+func undoable(history []ledger.Entry) bool {
+	for _, e := range slices.Backward(history) {
+		if e.Decision.Merge != nil || len(e.Decision.Bury) > 0 {
+			return e.Kind != "undo" && e.Kind != "rollback" && e.Kind != "split"
+		}
+	}
+	return false
+}
+
+// longRev is a revision id with all of its hash.
+var longRev = regexp.MustCompile(`\b(\d+-[0-9a-f]{7})[0-9a-f]{25}\b`)
+
+// Brief shortens the revision ids in a sentence.
+func (documentView) Brief(sentence string) string {
+	return longRev.ReplaceAllString(sentence, "$1")
 }
 
 // Origins says of a document that is not in conflict where the fields of its

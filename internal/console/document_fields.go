@@ -35,11 +35,35 @@ type fieldColumn struct {
 // Title is the column's head in words.
 func (c fieldColumn) Title() string { return strings.TrimSpace(c.Name + " " + shortRev(c.Rev)) }
 
+// Side is what is sent where all of the column is taken; "" where it is of
+// several leaves.
+func (c fieldColumn) Side() string {
+	switch {
+	case c.Revision():
+		return c.Rev.String()
+	case c.Proposed():
+		return string(c.Kind)
+	}
+	return ""
+}
+
 // Revision reports whether the column is one revision's.
 func (c fieldColumn) Revision() bool { return c.Rev != (couchmend.Rev{}) }
 
 // Proposed reports whether the column is what the policy would write.
 func (c fieldColumn) Proposed() bool { return c.Kind == document.Merged || c.Kind == document.Draft }
+
+// tableHead is the first row of a table of sides.
+type tableHead struct {
+	Of      string
+	Columns []fieldColumn
+	All     bool // each can be taken whole
+}
+
+// Head is the head of a table of fields or attachments.
+func (d documentView) Head(of string, all bool) tableHead {
+	return tableHead{of, d.Fields.Columns, all}
+}
 
 // fieldRow is one field.
 type fieldRow struct {

@@ -174,6 +174,18 @@ func TestPickingAFieldMakesADraftWithoutAScript(t *testing.T) {
 	}
 }
 
+func TestASideCanBeTakenWhole(t *testing.T) {
+	c := newWard(t, nil)
+	c.dispute("d")
+	b := c.browser()
+	got := b.post("/document"+at("ward", "d"), "/document/compose", with(b.form("d"), "all", "2-bb", `pick:["visits"]`, "2-cc"))
+	for _, want := range []string{`aria-label="visits: leaf 2-bb" checked`, `aria-label="phone: leaf 2-bb" checked`, "&#34;visits&#34;: 4"} {
+		if !strings.Contains(got.text, want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+}
+
 func TestAPickLeavesWhatWasWrittenByHand(t *testing.T) {
 	c := newWard(t, nil)
 	c.dispute("d")

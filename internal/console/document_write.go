@@ -85,9 +85,9 @@ func (v *visit) announce(seen *document.Sight, d draft, moved *document.Change) 
 	return v.showDocument(http.StatusConflict, seen, d)
 }
 
-// compose makes a draft from picks: of all fields that differ, or, where the
-// form says which one was just picked, of that one in the draft that there is,
-// so that nothing that was written by hand is lost.
+// compose makes a draft from picks: of all fields that differ, of one side as it
+// is, or, where the form says which field was just picked, of that one in the
+// draft that there is, so that nothing that was written by hand is lost.
 func (v *visit) compose() error {
 	v.api = strings.HasPrefix(v.r.Header.Get("Accept"), "application/json") // a script of the page asks
 	seen, moved, err := v.lookPinned()
@@ -99,6 +99,11 @@ func (v *visit) compose() error {
 		return v.announce(seen, d, moved)
 	}
 	c := seen.Compare()
+	if all := v.r.PostForm.Get("all"); all != "" { // one side, as it is
+		for _, f := range c.Fields {
+			d.picks[pickName(f)] = all
+		}
+	}
 	only := v.r.PostForm.Get("only")
 	switch at := slices.IndexFunc(c.Fields, func(f document.Field) bool { return pickName(f) == only }); {
 	case v.r.PostForm.Get("keep") != "": // back from the preview

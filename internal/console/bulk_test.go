@@ -20,7 +20,7 @@ func items(page answer) []string {
 	return found
 }
 
-func (c *clinic) live(db, id string) (live []couchmend.Rev) {
+func (c *clinic) liveRevs(db, id string) (live []couchmend.Rev) {
 	for _, leaf := range c.node.DB(db).Leaves(id) {
 		if !leaf.Deleted {
 			live = append(live, leaf.Rev)
@@ -48,8 +48,8 @@ func TestABulkActionWritesWhatItsPreviewShowedAndNothingBefore(t *testing.T) {
 	}
 	b := c.browser()
 	shown := b.preview("winner", "a", "b")
-	if shown.status != 200 || len(items(shown)) != 2 || len(c.live("ward", "a")) != 2 {
-		t.Fatalf("preview: %d, %d items, %v live", shown.status, len(items(shown)), c.live("ward", "a"))
+	if shown.status != 200 || len(items(shown)) != 2 || len(c.liveRevs("ward", "a")) != 2 {
+		t.Fatalf("preview: %d, %d items, %v live", shown.status, len(items(shown)), c.liveRevs("ward", "a"))
 	}
 	var pinned bulkItem
 	if err := json.Unmarshal([]byte(items(shown)[0]), &pinned); err != nil {
@@ -58,10 +58,10 @@ func TestABulkActionWritesWhatItsPreviewShowedAndNothingBefore(t *testing.T) {
 	if got := b.apply("winner", shown); got.path != "/cases?db=ward" || !strings.Contains(got.text, "Keep the winner: done for 2 documents.") {
 		t.Fatalf("applied: %d at %s: %s", got.status, got.path, got.text)
 	}
-	if live := c.live("ward", "a"); len(live) != 1 || live[0] != pinned.Writes[0] {
+	if live := c.liveRevs("ward", "a"); len(live) != 1 || live[0] != pinned.Writes[0] {
 		t.Errorf("a is %v, the preview said %v", live, pinned.Writes)
 	}
-	if live := c.live("ward", "c"); len(live) != 2 {
+	if live := c.liveRevs("ward", "c"); len(live) != 2 {
 		t.Errorf("c was not marked, and is %v", live)
 	}
 	history, err := c.ledger.History(t.Context(), "ward", "a")
@@ -81,10 +81,10 @@ func TestADocumentThatChangedSinceThePreviewIsLeftAlone(t *testing.T) {
 	if got.status != 200 || !strings.Contains(got.text, "done for 1 of 2 documents") || !strings.Contains(got.text, "3-d is new") {
 		t.Errorf("%d: %s", got.status, got.text)
 	}
-	if live := c.live("ward", "a"); len(live) != 2 {
+	if live := c.liveRevs("ward", "a"); len(live) != 2 {
 		t.Errorf("a is %v: it was written over (I3)", live)
 	}
-	if live := c.live("ward", "b"); len(live) != 1 {
+	if live := c.liveRevs("ward", "b"); len(live) != 1 {
 		t.Errorf("b is %v", live)
 	}
 }
@@ -96,7 +96,7 @@ func TestDeletingManyBuriesEveryLeaf(t *testing.T) {
 	if got := b.apply("delete", b.preview("delete", "a")); got.path != "/cases?db=ward" {
 		t.Fatalf("%d: %s", got.status, got.text)
 	}
-	if live := c.live("ward", "a"); len(live) != 0 {
+	if live := c.liveRevs("ward", "a"); len(live) != 0 {
 		t.Errorf("it is %v", live)
 	}
 }
@@ -117,7 +117,7 @@ func TestDismissingAndRetryingWriteNothingToCouchDB(t *testing.T) {
 	if waiting, err := c.ledger.Waiting(t.Context(), "ward", "a"); err != nil || len(waiting) != 1 {
 		t.Errorf("in the queue: %v %v", waiting, err)
 	}
-	if live := c.live("ward", "a"); len(live) != 2 {
+	if live := c.liveRevs("ward", "a"); len(live) != 2 {
 		t.Errorf("it is %v", live)
 	}
 }

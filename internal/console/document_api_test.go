@@ -18,6 +18,7 @@ func (b *browser) ask(method, path, body string) answer {
 }
 
 func TestProgramsSeeWhatThePageShows(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -36,6 +37,7 @@ func TestProgramsSeeWhatThePageShows(t *testing.T) {
 }
 
 func TestAProgramDecidesOnTheLeavesThatItSaw(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -64,6 +66,7 @@ func TestAProgramDecidesOnTheLeavesThatItSaw(t *testing.T) {
 }
 
 func TestAProgramTakesBackDeletesAndDismisses(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()

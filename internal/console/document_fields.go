@@ -80,8 +80,10 @@ type fieldCell struct {
 	Options []fieldOption
 }
 
-// shownOptions is how many values of one cell are shown; others are folded.
-const shownOptions = 4
+const (
+	shownOptions  = 4   // values of one cell that are seen at once; others are folded
+	foldedOptions = 300 // of which the page has no more (I11)
+)
 
 // Shown are the values that are seen at once: the first, and the picked one.
 func (c fieldCell) Shown() []fieldOption {
@@ -94,16 +96,19 @@ func (c fieldCell) Shown() []fieldOption {
 	return shown
 }
 
-// Folded are the others.
+// Folded are the others, as far as the page has them.
 func (c fieldCell) Folded() []fieldOption {
 	var folded []fieldOption
 	for i, o := range c.Options {
-		if i >= shownOptions && !o.Picked {
+		if i >= shownOptions && !o.Picked && len(folded) < foldedOptions {
 			folded = append(folded, o)
 		}
 	}
 	return folded
 }
+
+// Rest counts those that the page does not have.
+func (c fieldCell) Rest() int { return len(c.Options) - len(c.Shown()) - len(c.Folded()) }
 
 // fieldOption is a value that can be picked.
 type fieldOption struct {

@@ -32,6 +32,7 @@ func fileAddress(rev, name string, more ...string) string {
 }
 
 func TestOnlyRasterPicturesAreShownAndNothingRuns(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.illustrated()
 	b := c.browser()
@@ -62,6 +63,7 @@ func TestOnlyRasterPicturesAreShownAndNothingRuns(t *testing.T) {
 }
 
 func TestAttachmentsStandBesideEachOther(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.illustrated()
 	page := c.browser().get("/document" + at("ward", "d")).text
@@ -76,6 +78,7 @@ func TestAttachmentsStandBesideEachOther(t *testing.T) {
 }
 
 func TestAPickedAttachmentIsWrittenWithItsBytes(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.illustrated()
 	b := c.browser()

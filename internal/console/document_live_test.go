@@ -9,6 +9,7 @@ import (
 )
 
 func TestAPageHearsThatItsDocumentHasChanged(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("a/b")
 	b := c.browser()

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/couchtest"
 	"github.com/couchmend/couchmend/internal/decide"
 	"github.com/couchmend/couchmend/internal/jsondoc"
 	"github.com/couchmend/couchmend/internal/ledger"
@@ -120,6 +122,7 @@ func (c *clinic) live(id string) (n int) {
 }
 
 func TestADocumentShowsItsTreeItsSidesAndExactValues(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	got := c.browser().get("/document" + at("ward", "d"))
@@ -139,6 +142,7 @@ func TestADocumentShowsItsTreeItsSidesAndExactValues(t *testing.T) {
 }
 
 func TestAnIdCanBeAnythingAndIsShownAsText(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	b := c.browser()
 	for _, id := range []string{`<script>alert(1)</script>`, "../../x", "a/b/../c", "ü ☃ \u202e", `"'&<>`, "a?b=c&d#e", "%2e%2e", "new\nline"} {
@@ -160,6 +164,7 @@ func TestAnIdCanBeAnythingAndIsShownAsText(t *testing.T) {
 }
 
 func TestPickingAFieldMakesADraftWithoutAScript(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -175,6 +180,7 @@ func TestPickingAFieldMakesADraftWithoutAScript(t *testing.T) {
 }
 
 func TestASideCanBeTakenWhole(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -187,6 +193,7 @@ func TestASideCanBeTakenWhole(t *testing.T) {
 }
 
 func TestAPickLeavesWhatWasWrittenByHand(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -216,6 +223,7 @@ func (b *browser) token(id string) string {
 }
 
 func TestTheSchemasErrorsSayWhereTheyAre(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -231,6 +239,7 @@ func TestTheSchemasErrorsSayWhereTheyAre(t *testing.T) {
 }
 
 func TestWhatThePreviewShowsIsWhatIsWritten(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -262,6 +271,7 @@ func TestWhatThePreviewShowsIsWhatIsWritten(t *testing.T) {
 }
 
 func TestNothingIsWrittenOverALeafThatCameMeanwhile(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{"/document/preview", "/document/apply", "/document/undo"} {
 		c := newWard(t, nil)
 		c.dispute("d")
@@ -290,6 +300,7 @@ func TestNothingIsWrittenOverALeafThatCameMeanwhile(t *testing.T) {
 }
 
 func TestADraftThatTheSchemaRefusesIsWrittenOnlyIfThatIsSaid(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -303,6 +314,7 @@ func TestADraftThatTheSchemaRefusesIsWrittenOnlyIfThatIsSaid(t *testing.T) {
 }
 
 func TestADraftThatIsNoDocumentComesBackWithItsErrors(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -320,6 +332,7 @@ func TestADraftThatIsNoDocumentComesBackWithItsErrors(t *testing.T) {
 }
 
 func TestWhatWasWrittenCanBeTakenBack(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -336,6 +349,7 @@ func TestWhatWasWrittenCanBeTakenBack(t *testing.T) {
 }
 
 func TestADocumentCanBeDeleted(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()
@@ -349,6 +363,7 @@ func TestADocumentCanBeDeleted(t *testing.T) {
 }
 
 func TestACaseCanBeDismissedAndRetried(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	waits := ledger.Case{DB: "ward", ID: "d", Reason: couchmend.ReasonOverlap, Evidence: []string{"both <b>changed</b> visits"}}
@@ -374,7 +389,22 @@ func TestACaseCanBeDismissedAndRetried(t *testing.T) {
 	}
 }
 
+func TestADraftThatCouchDBRefusesIsKept(t *testing.T) {
+	t.Parallel()
+	c := newWard(t, nil)
+	c.dispute("d")
+	c.node.DB("ward").SetValidate(func(json.RawMessage, json.RawMessage, couchtest.UserContext) error {
+		return errors.New("only on <i>Mondays</i>")
+	})
+	b := c.browser()
+	got := b.post("/document"+at("ward", "d"), "/document/apply", with(b.form("d"), "document", `{"mine":"my draft"}`))
+	if got.status != http.StatusForbidden || !strings.Contains(got.text, "my draft") || !strings.Contains(got.text, "only on &lt;i&gt;Mondays&lt;/i&gt;") || c.live("d") != 2 {
+		t.Errorf("%d with %d live leaves: %s", got.status, c.live("d"), got.text)
+	}
+}
+
 func TestReadOnlyShowsNoFormAndWritesNothing(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, func(cfg *Config) { cfg.ReadOnly = true })
 	c.dispute("d")
 	b := c.browser()
@@ -389,6 +419,7 @@ func TestReadOnlyShowsNoFormAndWritesNothing(t *testing.T) {
 }
 
 func TestWhoMayNotReadADatabaseFindsNoDocumentInIt(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	c.users()
@@ -407,6 +438,7 @@ func TestWhoMayNotReadADatabaseFindsNoDocumentInIt(t *testing.T) {
 }
 
 func TestADocumentLargerThanCouchDBTakesIsRefused(t *testing.T) {
+	t.Parallel()
 	c := newWard(t, nil)
 	c.dispute("d")
 	b := c.browser()

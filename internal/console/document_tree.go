@@ -19,6 +19,9 @@ const (
 	treeMinStep = 3.0
 )
 
+// drawnRows is how many rows are drawn (I11).
+const drawnRows = 2000
+
 // drawnArcs is how many arcs are drawn: of a merge that contains more, the text
 // tells.
 const drawnArcs = 24
@@ -30,6 +33,7 @@ type treeView struct {
 	Edges, Arcs   []string // the d of a <path>
 	Rows          []treeLine
 	Shown         string // in words
+	Rest          int    // rows that are not drawn
 	HasMerge      bool
 	HasGone       bool
 }
@@ -72,14 +76,15 @@ func (l treeLine) Tag() string {
 
 // drawTree lays the lines and dots of a tree out.
 func drawTree(t *document.Tree) treeView {
+	rows := t.Rows[:min(len(t.Rows), drawnRows)]
 	depth := 0
-	for _, row := range t.Rows {
+	for _, row := range rows {
 		depth = max(depth, row.Depth)
 	}
 	step := min(treeStep, max(treeMinStep, treeRoom/float64(max(1, depth))))
-	v := treeView{Width: treeGutter + int(step*float64(depth)) + 14, Height: treeRow * len(t.Rows)}
+	v := treeView{Width: treeGutter + int(step*float64(depth)) + 14, Height: treeRow * len(rows), Rest: len(t.Rows) - len(rows)}
 	at := map[couchmend.Rev]int{}
-	for i, row := range t.Rows {
+	for i, row := range rows {
 		line := treeLine{X: treeGutter + step*float64(row.Depth), Y: treeRow*float64(i) + treeRow/2, Run: len(row.Run)}
 		if row.Node != nil {
 			at[row.Rev] = i
@@ -95,7 +100,7 @@ func drawTree(t *document.Tree) treeView {
 			v.Edges = append(v.Edges, edge(v.Rows[row.Parent], line))
 		}
 	}
-	for _, row := range t.Rows {
+	for _, row := range rows {
 		if row.Node == nil {
 			continue
 		}

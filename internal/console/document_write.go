@@ -32,6 +32,7 @@ type previewView struct {
 	Rule     string
 	Problems []document.Problem // of the schema: it can be written in spite of them
 	Unsaid   bool               // the person has not said that it should
+	Failed   string             // what CouchDB said when it was to be written
 	Note     string
 	Entry    *ledger.Entry // that an undo takes back
 	Restored []couchmend.Revision
@@ -149,7 +150,11 @@ func (v *visit) previewChoice() error {
 	if moved != nil {
 		return v.announce(seen, v.posted(), moved)
 	}
-	return v.preview(seen, http.StatusOK)
+	p, err := v.planned(seen)
+	if err != nil {
+		return err
+	}
+	return v.preview(http.StatusOK, seen, p, nil)
 }
 
 // plan is a person's decision, ready to be applied.
@@ -180,18 +185,18 @@ func (v *visit) planned(seen *document.Sight) (plan, error) {
 	return p, err
 }
 
-func (v *visit) preview(seen *document.Sight, status int) error {
-	p, err := v.planned(seen)
-	if err != nil {
-		return err
-	}
+// preview shows a plan; failed is why it could not be written.
+func (v *visit) preview(status int, seen *document.Sight, p plan, failed error) error {
 	if !document.Writable(p.problems) {
 		return v.showDocument(http.StatusUnprocessableEntity, seen, v.posted())
 	}
 	view := previewView{
 		DB: seen.Conflict.DB, ID: seen.Conflict.ID, What: p.what, Leaves: seen.LeafRevs(), Winner: seen.LeafRevs()[0],
 		Decision: p.decision, Nothing: p.decision.Merge == nil && len(p.decision.Bury) == 0,
-		Draft: string(v.posted().text), Picks: v.picked(), Rule: p.rule, Problems: p.problems, Unsaid: status != http.StatusOK, Note: v.r.PostForm.Get("note"),
+		Draft: string(v.posted().text), Picks: v.picked(), Rule: p.rule, Problems: p.problems, Unsaid: status == http.StatusUnprocessableEntity, Note: v.r.PostForm.Get("note"),
+	}
+	if failed != nil {
+		view.Failed = words(failed)
 	}
 	if m := p.decision.Merge; m != nil {
 		before := seen.SideOf(seen.Leaves()[0])
@@ -221,22 +226,29 @@ func (v *visit) apply() error {
 		return err
 	}
 	switch {
-	case !document.Writable(p.problems):
-		return v.showDocument(http.StatusUnprocessableEntity, seen, v.posted())
-	case len(p.problems) > 0 && v.r.PostForm.Get("anyway") == "":
-		return v.preview(seen, http.StatusUnprocessableEntity)
+	case !document.Writable(p.problems), len(p.problems) > 0 && v.r.PostForm.Get("anyway") == "":
+		return v.preview(http.StatusUnprocessableEntity, seen, p, nil)
 	}
 	err = v.mender.Apply(v.r.Context(), seen.Conflict, p.decision, p.what, v.Name(), v.r.PostForm.Get("note"))
-	if couchmend.KindOf(err) == couchmend.KindConflict { // a leaf came while we wrote
-		if seen, moved, lookErr := v.lookPinned(); lookErr == nil && moved != nil {
-			return v.announce(seen, v.posted(), moved)
-		}
-	}
 	if err != nil {
-		return err
+		return v.unwritten(seen, p, err)
 	}
 	v.say(written(p))
 	return v.redirect(documentLink(seen.Conflict.DB, seen.Conflict.ID))
+}
+
+// unwritten answers where a plan was not written, or not wholly: with what came
+// meanwhile, or with the plan and CouchDB's words. The draft is kept.
+func (v *visit) unwritten(seen *document.Sight, p plan, err error) error {
+	switch couchmend.KindOf(err) {
+	case couchmend.KindConflict: // a leaf came while we wrote
+		if now, moved, lookErr := v.lookPinned(); lookErr == nil && moved != nil {
+			return v.announce(now, v.posted(), moved)
+		}
+	case couchmend.KindForbidden, couchmend.KindRefused, couchmend.KindTooLarge, couchmend.KindUnreachable, couchmend.KindServer, couchmend.KindFull:
+		return v.preview(statusOf(err), seen, p, err)
+	}
+	return err
 }
 
 // written says what was done.

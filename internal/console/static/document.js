@@ -12,9 +12,16 @@
   // the page shows: reload it, unless something on it would be lost.
   const shown = new Set([...document.querySelectorAll('input[name="leaf"]')].map((input) => input.value));
   if (root && root.dataset.events && window.EventSource) {
-    const source = new EventSource(root.dataset.events);
-    let first = null;
-    source.addEventListener("leaves", (event) => {
+    let source, first = null;
+    // A browser has few connections to a server: a page that nobody sees gives
+    // its own back, and hears the state of things when it is seen again.
+    const listen = () => {
+      source?.close();
+      if (document.hidden) return;
+      source = new EventSource(root.dataset.events);
+      source.addEventListener("leaves", heard);
+    };
+    const heard = (event) => {
       const now = JSON.parse(event.data).leaves;
       if (!shown.size) { // a page without forms: what it was opened with
         if (first === null) { first = now.join(); return; }
@@ -29,8 +36,11 @@
       if (gone.length) words.push(`${gone.slice(0, 4).map(short).join(", ")} ${gone.length === 1 ? "is no longer a leaf" : "are no longer leaves"}.`);
       document.getElementById("changed-words").textContent = words.join(" ") + " Nothing will be written over it. Your draft stays.";
       document.getElementById("changed").hidden = false;
-    });
-    addEventListener("pagehide", () => source.close());
+    };
+    document.addEventListener("visibilitychange", listen);
+    addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+    addEventListener("pagehide", () => source?.close());
+    listen();
   }
   document.getElementById("look-again")?.addEventListener("click", () => {
     if (!form) { location.reload(); return; }

@@ -111,8 +111,8 @@ func (b *Board) Databases() []string {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	known := b.done.databases()
-	for db := range b.cases.databases {
-		known[db] = true
+	for _, t := range b.cases.tallies {
+		known[t.db.Value()] = true
 	}
 	delete(known, "")
 	names := make([]string, 0, len(known))

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -105,32 +106,37 @@ func (b *Board) EachCase(q Query, visible Visible, f func(ledger.CaseLine) bool)
 
 // picker returns what tells the cases of q from others.
 func (b *Board) picker(q Query, visible Visible) func(*waiting) bool {
-	seen := map[text]bool{}
+	classes := b.pick(q, visible)
 	words := strings.ToLower(q.Text)
-	now := b.now().UnixNano()
+	latest := b.now().Add(-q.OlderThan).UnixNano()
+	return func(w *waiting) bool {
+		return classes[w.of.place] && int(w.live) >= q.MinLive && (q.OlderThan <= 0 || w.first <= latest) &&
+			(words == "" || strings.Contains(strings.ToLower(w.id), words))
+	}
+}
+
+// pick asks of each class whether its cases are among those of q, by place.
+func (b *Board) pick(q Query, visible Visible) []bool {
+	seen := map[text]bool{}
 	same := func(want string) func(text) bool {
 		handle := unique.Make(want)
 		return func(have text) bool { return want == "" || have == handle }
 	}
 	db, kind, rule, reason, field := same(q.DB), same(q.Type), same(q.Rule), same(string(q.Reason)), unique.Make(q.Field)
-	return func(w *waiting) bool {
-		if w.dismissed != q.Dismissed || !db(w.db) || !reason(w.reason) || !kind(w.kind) || !rule(w.rule) ||
-			int(w.live) < q.MinLive || q.OlderThan > 0 && now-w.first < int64(q.OlderThan) {
-			return false
+	picked := make([]bool, len(b.cases.tallies))
+	for i, t := range b.cases.tallies {
+		if t.dismissed != q.Dismissed || !db(t.db) || !reason(t.reason) || !kind(t.kind) || !rule(t.rule) ||
+			q.Field != "" && (t.fields == nil || !slices.Contains(*t.fields, field)) {
+			continue
 		}
-		if q.Field != "" && (w.fields == nil || !slices.Contains(*w.fields, field)) {
-			return false
-		}
-		if words != "" && !strings.Contains(strings.ToLower(w.id), words) {
-			return false
-		}
-		may, asked := seen[w.db]
+		may, asked := seen[t.db]
 		if !asked {
-			may = visible(w.db.Value())
-			seen[w.db] = may
+			may = visible(t.db.Value())
+			seen[t.db] = may
 		}
-		return may
+		picked[i] = may
 	}
+	return picked
 }
 
 // order returns which of two cases comes first.
@@ -146,7 +152,13 @@ func (q Query) order() func(a, b *waiting) bool {
 		default:
 			by = cmp.Compare(a.first, b.first)
 		}
-		return cmp.Or(by, cmp.Compare(a.db.Value(), b.db.Value()), cmp.Compare(a.id, b.id)) < 0
+		if by == 0 && a.of.db != b.of.db {
+			by = cmp.Compare(a.of.db.Value(), b.of.db.Value())
+		}
+		if by == 0 {
+			by = cmp.Compare(a.id, b.id)
+		}
+		return by < 0
 	}
 }
 
@@ -159,7 +171,7 @@ type cursor struct {
 }
 
 func cursorOf(w *waiting) string {
-	text, _ := json.Marshal(cursor{w.first, w.live, w.db.Value(), w.id}) // strings and numbers can be marshalled
+	text, _ := json.Marshal(cursor{w.first, w.live, w.of.db.Value(), w.id}) // strings and numbers can be marshalled
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
@@ -175,7 +187,7 @@ func (q Query) after() (*waiting, error) {
 	if err != nil {
 		return nil, &couchmend.Error{Op: "list cases", Kind: couchmend.KindUsage, Err: errors.New("this is no place that a page ended at")}
 	}
-	return &waiting{first: c.First, live: c.Live, db: unique.Make(c.DB), id: c.ID}, nil
+	return &waiting{first: c.First, live: c.Live, of: &tally{class: class{db: unique.Make(c.DB)}}, id: c.ID}, nil
 }
 
 // top keeps the first few of many cases: a heap whose root is the last of them.
@@ -241,44 +253,42 @@ func (b *Board) Waiting(visible Visible) Waiting {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	var open Waiting
-	reasons, databases, types, rules, fields := map[text]int{}, map[text]int{}, map[text]int{}, map[text]int{}, map[*[]text]int{}
-	pick, pickDismissed := b.picker(Query{}, visible), b.picker(Query{Dismissed: true}, visible)
-	oldest := int64(0)
-	for _, w := range b.cases.by {
-		if !pick(w) {
-			if pickDismissed(w) {
-				open.Dismissed++
-			}
+	reasons, databases, types, rules, fields := map[text]int{}, map[text]int{}, map[text]int{}, map[text]int{}, map[text]int{}
+	picked, dismissed := b.pick(Query{}, visible), b.pick(Query{Dismissed: true}, visible)
+	for i, t := range b.cases.tallies {
+		if dismissed[i] {
+			open.Dismissed += t.n
+		}
+		if !picked[i] {
 			continue
 		}
-		open.Total++
-		if w.deep {
-			open.Deep++
+		open.Total += t.n
+		if t.deep {
+			open.Deep += t.n
 		}
-		if oldest == 0 || w.first < oldest {
-			oldest = w.first
-		}
-		reasons[w.reason]++
-		databases[w.db]++
-		types[w.kind]++
-		rules[w.rule]++
-		if w.fields != nil {
-			fields[w.fields]++
+		reasons[t.reason] += t.n
+		databases[t.db] += t.n
+		types[t.kind] += t.n
+		rules[t.rule] += t.n
+		if t.fields != nil {
+			for _, f := range *t.fields {
+				fields[f] += t.n
+			}
 		}
 	}
-	if oldest != 0 {
+	oldest := int64(math.MaxInt64)
+	for _, w := range b.cases.by {
+		if w.first < oldest && picked[w.of.place] {
+			oldest = w.first
+		}
+	}
+	if open.Total > 0 {
 		open.Oldest = time.Unix(0, oldest)
 	}
 	open.Paused = reasons[unique.Make(string(couchmend.ReasonPaused))]
-	single := map[text]int{}
-	for list, n := range fields {
-		for _, f := range *list {
-			single[f] += n
-		}
-	}
 	open.Reasons = shares(reasons, len(reasons))
 	open.Databases, open.Types = shares(databases, listed), shares(types, listed)
-	open.Fields, open.Rules = shares(single, listed), shares(rules, listed)
+	open.Fields, open.Rules = shares(fields, listed), shares(rules, listed)
 	return open
 }
 

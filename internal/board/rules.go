@@ -38,18 +38,18 @@ func (b *Board) Rules(visible Visible) map[string]RuleDid {
 	now := b.now().Unix()
 	add(b.done.minute[:], now/60-60, func(r *RuleDid) *Numbers { return &r.LastHour })
 	add(b.done.hour[:], now/3600-24, func(r *RuleDid) *Numbers { return &r.LastDay })
-	pick := b.picker(Query{}, visible)
-	for _, w := range b.cases.by {
-		if !pick(w) {
+	picked := b.pick(Query{}, visible)
+	for i, t := range b.cases.tallies {
+		if !picked[i] {
 			continue
 		}
-		did := rules[w.rule.Value()]
+		did := rules[t.rule.Value()]
 		if did.Reasons == nil {
 			did.Reasons = map[couchmend.Reason]int{}
 		}
-		did.Open++
-		did.Reasons[couchmend.Reason(w.reason.Value())]++
-		rules[w.rule.Value()] = did
+		did.Open += t.n
+		did.Reasons[couchmend.Reason(t.reason.Value())] += t.n
+		rules[t.rule.Value()] = did
 	}
 	return rules
 }

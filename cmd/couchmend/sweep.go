@@ -70,6 +70,9 @@ type sweep struct {
 	read      int   // databases that were begun
 	documents int64 // rows read, of deleted documents too
 
+	view  viewName // read instead of the feed, where given
+	place couch.ViewPlace
+
 	left   []string // databases, the one under way first
 	listed bool
 	since  string // the place in its feed
@@ -119,6 +122,9 @@ func (s *sweep) page(ctx context.Context, c *mend.Couchmend, m *mender.Mender) (
 	if s.rows == 0 {
 		s.bar.begin(db)
 		s.read++
+	}
+	if s.view.given() {
+		return s.viewPage(ctx, c, m)
 	}
 	n := 0
 	var items []ledger.Item

@@ -23,16 +23,20 @@ func aViewOfConflictsIsReadPageByPage(t *testing.T, db *DB) {
 	mustWrite(t, db, append(all, Write{"quiet", root})...)
 	do(t, db, http.MethodPut, "/_design/mine", conflictsDesign)
 	var got []string
-	for row, err := range db.ConflictView(t.Context(), "mine", "conflicts") {
-		if err != nil {
+	var at ViewPlace
+	for more := true; more; {
+		var rows []ConflictRow
+		var err error
+		if rows, more, err = db.ConflictRows(t.Context(), "mine", "conflicts", &at); err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, row.ID)
+		for _, row := range rows {
+			got = append(got, row.ID)
+		}
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%d documents of %d", len(got), len(want))
 	}
-	for _, err := range db.ConflictView(t.Context(), "none", "conflicts") {
-		wantKind(t, err, couchmend.KindNotFound)
-	}
+	_, _, err := db.ConflictRows(t.Context(), "none", "conflicts", &ViewPlace{})
+	wantKind(t, err, couchmend.KindNotFound)
 }

@@ -43,3 +43,12 @@ func (db *DB) Design(ctx context.Context, name string) (json.RawMessage, error) 
 	err := db.server.json(ctx, c, &body)
 	return body, err
 }
+
+// DropDesignAt deletes a design document if it is still of this revision:
+// KindConflict otherwise. It is a write (Gated). The files of its views stay
+// until CleanViews.
+func (db *DB) DropDesignAt(ctx context.Context, name string, rev couchmend.Rev) error {
+	c := db.call("drop_design", http.MethodDelete, "_design/"+name)
+	c.path += designPath(name) + "?rev=" + escape(rev.String())
+	return db.ask(ctx, c)
+}

@@ -37,7 +37,7 @@ func (r *runCmd) Run(a *app) error {
 	above := *a
 	above.stderr = bar.out(a.stderr) // log lines do not run into the bar
 	log := r.logger(&above)
-	tracing, err := telemetry.OpenTracing(a.ctx, telemetry.TracingConfig{URL: r.OTLP, Version: version, Log: log})
+	tracing, err := telemetry.OpenTracing(a.ctx, telemetry.TracingConfig{URL: r.OTLP, Version: versionText(), Log: log})
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (r *runCmd) Run(a *app) error {
 // follow runs until it is stopped, and serves the console meanwhile. Where one of
 // the two fails, both end.
 func (r *runCmd) follow(a *app, c *mend.Couchmend, log *slog.Logger) error {
-	watch := telemetry.New(telemetry.Config{Couchmend: c, Version: version})
+	watch := telemetry.New(telemetry.Config{Couchmend: c, Version: versionText()})
 	l, err := r.listen(a.ctx, log)
 	if err != nil {
 		return err

@@ -126,8 +126,7 @@ func (v *View) build(ctx context.Context) error {
 		pending, building, err := v.db.ViewPending(ctx, v.name)
 		switch {
 		case couchmend.KindOf(err) == couchmend.KindNotFound:
-			return &couchmend.Error{Op: "build view", DB: v.db.Name(), Kind: couchmend.KindRefused,
-				Err: errors.New("this server has no views like CouchDB's: search without a view")}
+			return v.unlike()
 		case err != nil:
 			return err
 		}
@@ -144,7 +143,7 @@ func (v *View) build(ctx context.Context) error {
 		}
 		if !building {
 			if err := v.db.StartView(ctx, v.name, "refs"); err != nil {
-				return err
+				return v.refused(err)
 			}
 		}
 		select {
@@ -154,6 +153,20 @@ func (v *View) build(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unlike says that the server is not one that builds views as CouchDB does.
+func (v *View) unlike() error {
+	return &couchmend.Error{Op: "build view", DB: v.db.Name(), Kind: couchmend.KindRefused,
+		Err: errors.New("this server has no views like CouchDB's: search without a view")}
+}
+
+// refused is unlike where the server does not know what is asked of a view.
+func (v *View) refused(err error) error {
+	if couchmend.KindOf(err) == couchmend.KindRefused {
+		return v.unlike()
+	}
+	return err
 }
 
 // Find is the function Find by way of the view, in the order of its keys.
@@ -166,7 +179,13 @@ func (v *View) Find(ctx context.Context) iter.Seq2[Reference, error] {
 			return
 		}
 		f.skip = "_design/" + v.name
-		f.read(v.db.View(ctx, v.name, "refs", couch.AllDocsOptions{Docs: true, Conflicts: true}))
+		f.read(func(yield func(couch.DocRow, error) bool) {
+			for row, err := range v.db.View(ctx, v.name, "refs", couch.AllDocsOptions{Docs: true, Conflicts: true}) {
+				if !yield(row, v.refused(err)) {
+					return
+				}
+			}
+		})
 	}
 }
 
@@ -185,7 +204,7 @@ func (v *View) Close(ctx context.Context) error {
 		return nil
 	}
 	err := v.db.CleanViews(ctx)
-	kinds := []couchmend.Kind{couchmend.KindForbidden, couchmend.KindNotFound} // somebody's next cleanup does it
+	kinds := []couchmend.Kind{couchmend.KindForbidden, couchmend.KindNotFound, couchmend.KindOther} // somebody's next cleanup does it
 	if slices.Contains(kinds, couchmend.KindOf(err)) {
 		return nil
 	}

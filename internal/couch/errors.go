@@ -58,7 +58,7 @@ func statusKind(r *refusal) couchmend.Kind {
 		return couchmend.KindConflict
 	case http.StatusRequestEntityTooLarge:
 		return couchmend.KindTooLarge
-	case http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusUnsupportedMediaType:
+	case http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusUnsupportedMediaType, http.StatusNotImplemented:
 		return couchmend.KindRefused
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return couchmend.KindServer

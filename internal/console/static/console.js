@@ -7,16 +7,25 @@
 const from = document.body.dataset.liveFrom;
 if (from && window.EventSource) {
   const state = document.getElementById("live-state");
-  const source = new EventSource(from);
-  let due = 0, busy = false;
-  source.onopen = () => { state.hidden = false; state.classList.add("on"); state.title = "Live"; };
-  source.onerror = () => { state.classList.remove("on"); state.title = "Not connected"; };
-  source.addEventListener("board", (event) => {
-    const detail = JSON.parse(event.data);
-    document.dispatchEvent(new CustomEvent("board", { detail }));
-    refreshSoon();
-  });
-  addEventListener("pagehide", () => source.close());
+  let source, due = 0, busy = false;
+  // A browser has few connections to a server: a page that nobody sees gives its
+  // own back, and is fetched anew when it is seen again.
+  function listen() {
+    source?.close();
+    if (document.hidden) return;
+    source = new EventSource(from);
+    source.onopen = () => { state.hidden = false; state.classList.add("on"); state.title = "Live"; };
+    source.onerror = () => { state.classList.remove("on"); state.title = "Not connected"; };
+    source.addEventListener("board", (event) => {
+      const detail = JSON.parse(event.data);
+      document.dispatchEvent(new CustomEvent("board", { detail }));
+      refreshSoon();
+    });
+  }
+  listen();
+  document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden) refreshSoon(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+  addEventListener("pagehide", () => source?.close());
 
   function refreshSoon() {
     if (!document.querySelector("[data-live]")) return;

@@ -99,6 +99,12 @@ func (v *visit) overviewAPI() error {
 	if err != nil {
 		return err
 	}
+	// Programs are told of empty lists, not of null.
+	o.Feeds = append([]feedLag{}, o.Feeds...)
+	o.Pauses = append([]ledger.Pause{}, o.Pauses...)
+	o.Deepest = append([]ledger.CaseLine{}, o.Deepest...)
+	o.Frequent = append([]board.Offender{}, o.Frequent...)
+	o.Replications = append([]couch.Replication{}, o.Replications...)
 	return v.json(http.StatusOK, o)
 }
 

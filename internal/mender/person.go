@@ -290,7 +290,7 @@ func restore(ctx context.Context, db *database, id string, restored []couchmend.
 // toUndo returns the newest entry that took effect and was not undone.
 func toUndo(history []ledger.Entry, now []couchmend.Revision) (ledger.Entry, bool) {
 	undone, refused := map[couchmend.Rev]bool{}, map[couchmend.Rev]bool{}
-	for _, e := range slices.Backward(history) {
+	for i, e := range slices.Backward(history) {
 		written := effect(e.Decision)
 		switch {
 		case e.Kind == undoRefused:
@@ -303,11 +303,26 @@ func toUndo(history []ledger.Entry, now []couchmend.Revision) (ledger.Entry, boo
 		case e.Kind == "undo":
 			undone[written] = true
 		case e.Kind == "follow": // part of a split
+		case finishes(e, history[:i]):
 		case tookEffect(written, now):
 			return e, true
 		}
 	}
 	return ledger.Entry{}, false
+}
+
+// finishes reports whether an entry only buries what an earlier one was about to
+// bury: a worker saw that one's merge before its tombstones were written. To
+// take the two back is to take the merge back.
+func finishes(e ledger.Entry, earlier []ledger.Entry) bool {
+	if e.Decision.Merge != nil {
+		return false
+	}
+	return slices.ContainsFunc(earlier, func(f ledger.Entry) bool {
+		return f.Decision.Merge != nil && f.Kind != "undo" && !slices.ContainsFunc(e.Decision.Bury, func(tombstone couchmend.Revision) bool {
+			return !slices.ContainsFunc(f.Decision.Bury, func(r couchmend.Revision) bool { return r.Rev == tombstone.Rev })
+		})
+	})
 }
 
 // effect is a revision by which one sees that a decision was carried out.

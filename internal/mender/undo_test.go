@@ -61,3 +61,26 @@ func TestAnUndoThatCouchDBRefusesCanBeDoneBySomebodyElse(t *testing.T) {
 		t.Errorf("who has the rights is told %v", err)
 	}
 }
+
+func TestAnUndoTakesTheMergeBackThoughAWorkerBuriedForIt(t *testing.T) {
+	t.Parallel()
+	s := merged(t)
+	history, err := s.ledger.History(s.ctx, "clinic", "d")
+	if err != nil || len(history) != 1 {
+		t.Fatalf("%+v, %v", history, err)
+	}
+	// A worker saw the merge before its tombstones were written.
+	e := history[0]
+	e.Kind, e.Decision = "bury", couchmend.Decision{Outcome: couchmend.Bury, Bury: e.Decision.Bury}
+	e.Leaves = append([]couchmend.Revision{*history[0].Decision.Merge}, e.Leaves[1:]...)
+	if err := s.ledger.Append(s.ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	undone, err := s.Undo(s.ctx, "clinic", "d", "ann", false)
+	if err != nil || undone.Entry.Kind != "merge" || len(undone.Restored) != 2 {
+		t.Errorf("it took back %s, and restored %d: %v", undone.Entry.Kind, len(undone.Restored), err)
+	}
+	if _, err := s.Undo(s.ctx, "clinic", "d", "ann", true); couchmend.KindOf(err) != couchmend.KindNotFound {
+		t.Errorf("undone twice: %v", err)
+	}
+}

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/couchmend/couchmend/internal/couch"
-	"github.com/couchmend/couchmend/internal/merge"
 	"github.com/couchmend/couchmend/internal/triage"
 	"github.com/couchmend/couchmend/mend"
 )
@@ -153,7 +151,7 @@ func (t *triageCmd) options(c *mend.Couchmend, bar *progress, flags []string) tr
 		o.Visible = c.Match
 	}
 	if t.Clock == nil {
-		o.Clocks = append(wallClocks(c), triage.DefaultClocks...)
+		o.Clocks = append(c.Policy.WallClocks(), triage.DefaultClocks...)
 	}
 	shown := ""
 	o.Progress = func(db string, done, total int64) {
@@ -164,23 +162,6 @@ func (t *triageCmd) options(c *mend.Couchmend, bar *progress, flags []string) tr
 		bar.set(done, total)
 	}
 	return o
-}
-
-// wallClocks are the fields that the policy names as such.
-func wallClocks(c *mend.Couchmend) []string {
-	var fields []string
-	if c.Policy == nil {
-		return nil
-	}
-	for _, p := range c.Policy.Policies {
-		for _, r := range p.Rules {
-			if name := r.Clock.Path.String(); r.Clock.Kind == merge.Timestamp && !slices.Contains(fields, name) {
-				fields = append(fields, name)
-			}
-		}
-	}
-	slices.Sort(fields)
-	return fields
 }
 
 // given are the flags that lead to the same server and state as these, for

@@ -131,7 +131,11 @@ func (v *visit) applySplit() error {
 	if err != nil {
 		return err
 	}
-	seen, pin := v.splits.look(v.taskKey(db, id)), v.r.PostForm.Get("plan")
+	seen, err := v.inHand(db, id)
+	if err != nil {
+		return err
+	}
+	pin := v.r.PostForm.Get("plan")
 	if seen.split != nil && seen.pin == pin {
 		if _, changed, err := choose(seen.split.Plan, v.r.PostForm); err != nil || changed {
 			if _, err := v.takeChoices(db, id); err != nil {

@@ -76,7 +76,10 @@ func (v *visit) apiSplitProgress() error {
 		return err
 	}
 	l := splitLook{DB: db, ID: id, Writer: v.splits.writer(db, id)}
-	task := v.splits.look(v.taskKey(db, id))
+	task, err := v.inHand(db, id)
+	if err != nil {
+		return err
+	}
 	l.Phase, l.Searched, l.Pin = task.phase, task.searched, task.pin
 	if l.Stored, _, err = v.storedSplit(v.r.Context(), db, id); err != nil {
 		return err
@@ -140,7 +143,12 @@ func (v *visit) apiChoose() error {
 }
 
 func (v *visit) apiApply() error {
-	return v.orderSplit(func(o splitOrder) error { return v.splits.apply(v.person, o.DB, o.ID, o.Pin, o.Note) })
+	return v.orderSplit(func(o splitOrder) error {
+		if _, err := v.inHand(o.DB, o.ID); err != nil { // drops what the person may not have written
+			return err
+		}
+		return v.splits.apply(v.person, o.DB, o.ID, o.Pin, o.Note)
+	})
 }
 
 func (v *visit) apiResume() error {

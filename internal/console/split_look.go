@@ -61,7 +61,10 @@ func (v *visit) taskKey(db, id string) taskKey { return taskKey{v.Name(), db, id
 // lookAtSplit gathers where a document's split stands. The person sees db.
 func (v *visit) lookAtSplit(db, id string) (*splitLook, error) {
 	ctx := v.r.Context()
-	task := v.splits.look(v.taskKey(db, id))
+	task, err := v.inHand(db, id)
+	if err != nil {
+		return nil, err
+	}
 	l := &splitLook{
 		DB: db, ID: id, Phase: task.phase, Pin: task.pin, Searched: task.searched, Report: task.report,
 		Writer: v.splits.writer(db, id), request: task.request,
@@ -74,11 +77,6 @@ func (v *visit) lookAtSplit(db, id string) (*splitLook, error) {
 		return nil, err
 	}
 	l.Stored = stored
-	for _, other := range task.request.Also { // rights may have gone since
-		if err := v.see(other); err != nil {
-			return nil, err
-		}
-	}
 	switch {
 	case task.split != nil:
 		l.Plan, l.Late, l.Nothing = &task.split.Plan, task.split.Late, task.split.Nothing()
@@ -97,6 +95,23 @@ func (v *visit) lookAtSplit(db, id string) (*splitLook, error) {
 	}
 	l.State = l.stateOf()
 	return l, nil
+}
+
+// inHand returns what the person has in hand of a document's split. What reaches
+// into databases that they had rights on and have no more is dropped.
+func (v *visit) inHand(db, id string) (splitTask, error) {
+	task := v.splits.look(v.taskKey(db, id))
+	for _, other := range task.request.Also {
+		seen, err := v.sees(v.r.Context(), other)
+		if err != nil {
+			return splitTask{}, err
+		}
+		if !seen {
+			v.splits.drop(v.taskKey(db, id))
+			return splitTask{err: refuse(couchmend.KindOther, "your rights have changed since you looked for references")}, nil
+		}
+	}
+	return task, nil
 }
 
 // storedSplit reads what the ledger has of a split, without what the person may

@@ -336,6 +336,44 @@ func TestWhatASplitChangedInOtherDatabasesIsToldToWhoSeesThemAlone(t *testing.T)
 	}
 }
 
+func TestAPlanIsDroppedWhenRightsOnOneOfItsDatabasesAreTakenAway(t *testing.T) {
+	c := newClinic(t, nil)
+	c.collide("medic")
+	archive := c.node.CreateDB("archive")
+	c.write(archive, "hidden-report", `{"type":"report","fields":{"patient_id":"`+shared+`"}}`)
+	c.users()
+	c.member("medic", "asha")
+	c.member("archive", "asha")
+	asha := c.browser()
+	asha.signIn("asha", "pw")
+	has(t, asha.planned("medic", "also", "archive"), "hidden-report")
+	c.member("archive", "somebody-else")
+	c.forgetRights()
+	page := asha.get(splitAddress("medic", shared)).text
+	has(t, page, "your rights have changed")
+	if strings.Contains(page, "hidden-report") {
+		t.Error("what is in the other database is still told")
+	}
+}
+
+func TestReferencesThatComeAfterASplitAreFoundAndChanged(t *testing.T) {
+	c := newClinic(t, nil)
+	db := c.collide("medic")
+	b := c.browser()
+	at := splitAddress("medic", shared)
+	b.post(at, "/split/apply", target("medic", "plan", b.pin(b.planned("medic"))))
+	has(t, b.settled("medic", shared), "Look for references that came late")
+	has(t, b.planned("medic"), "there is nothing to do")
+	c.write(db, "late", `{"type":"report","fields":{"patient_id":"`+shared+`"}}`)
+	page := b.planned("medic")
+	has(t, page, "1 reference that came since it was split", "Change these references")
+	b.post(at, "/split/apply", target("medic", "plan", b.pin(page)))
+	has(t, b.settled("medic", shared), "1 document edited")
+	if got := body(db, "late"); !strings.Contains(got, idOf(personRev)) {
+		t.Errorf("it says %s", got)
+	}
+}
+
 // member makes somebody a member of a database.
 func (c *clinic) member(db, name string) {
 	c.t.Helper()

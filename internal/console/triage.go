@@ -78,7 +78,10 @@ func (v *visit) gather(hours int) error {
 	if err != nil {
 		return err
 	}
-	options := triage.Options{Since: v.Now().Add(-time.Duration(hours) * time.Hour), Visible: visible, MaxTime: surveyTime, Now: v.Now, Couchmend: v.Version}
+	options := triage.Options{
+		Since: v.Now().Add(-time.Duration(hours) * time.Hour), Visible: visible, MaxTime: surveyTime,
+		Clocks: append(v.Policy.WallClocks(), triage.DefaultClocks...), Now: v.Now, Couchmend: v.Version,
+	}
 	server := v.person.server
 	return v.triages.gather(v.person, gatherOrder{hours, v.Admin(), databases}, options, func(ctx context.Context, o triage.Options) (*triage.Report, error) {
 		return triage.Gather(ctx, server, v.Ledger, databases, o)

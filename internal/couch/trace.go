@@ -46,14 +46,12 @@ func NewTrace() string {
 }
 
 func setTrace(ctx context.Context, header http.Header) {
-	id, parent, flags := TraceOf(ctx), "", "01"
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		parent, flags = span.SpanID().String(), span.TraceFlags().String()
-	} else {
-		parent = NewTrace()[16:]
-	}
+	id, parent, flags := TraceOf(ctx), NewTrace()[16:], "01"
 	if id == "" {
 		id = NewTrace()
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		parent, flags = span.SpanID().String(), span.TraceFlags().String()
 	}
 	header.Set("X-Couch-Request-ID", id)
 	header.Set("traceparent", strings.Join([]string{"00", id, parent, flags}, "-"))

@@ -12,7 +12,7 @@ import (
 
 // bears asks a server for something under ctx and returns the trace id and the
 // span id that the request bears.
-func bears(t *testing.T, ctx context.Context) (traceID, spanID string) {
+func bears(ctx context.Context, t *testing.T) (traceID, spanID string) {
 	t.Helper()
 	var header http.Header
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -37,8 +37,8 @@ const oneTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 func TestTheTraceOfTheContextTravelsWithEachRequest(t *testing.T) {
 	ctx := WithTrace(t.Context(), oneTrace)
-	first, span := bears(t, ctx)
-	second, other := bears(t, ctx)
+	first, span := bears(ctx, t)
+	second, other := bears(ctx, t)
 	if first != oneTrace || second != oneTrace {
 		t.Errorf("the requests bear %s and %s", first, second)
 	}
@@ -54,7 +54,7 @@ func TestARequestWithoutATraceDrawsOneOfItsOwn(t *testing.T) {
 		contexts = append(contexts, WithTrace(t.Context(), bad))
 	}
 	for _, ctx := range contexts {
-		id, _ := bears(t, ctx)
+		id, _ := bears(ctx, t)
 		if seen[id] || strings.EqualFold(id, oneTrace) {
 			t.Errorf("the id %s is not the request's own", id)
 		}
@@ -67,7 +67,7 @@ func TestASpanInTheContextIsWhatARequestBears(t *testing.T) {
 		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, Remote: true,
 	})
 	ctx := trace.ContextWithSpanContext(WithTrace(t.Context(), oneTrace), parent)
-	if id, span := bears(t, ctx); id != parent.TraceID().String() || span != parent.SpanID().String() {
+	if id, span := bears(ctx, t); id != parent.TraceID().String() || span != parent.SpanID().String() {
 		t.Errorf("the request bears %s %s", id, span)
 	}
 }

@@ -1,8 +1,11 @@
 package feed
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -223,6 +226,36 @@ func TestADismissedUnreadableDocumentStaysDismissed(t *testing.T) {
 	}
 	if now, ok, err := s.ledger.Case(t.Context(), "clinic", "d"); !ok || err != nil || !now.Dismissed {
 		t.Errorf("%v %v, dismissed: %v", ok, err, now.Dismissed)
+	}
+}
+
+func TestTheLogLineOfAnUnreadableDocumentSaysWhatEachLineOfAConflictDoes(t *testing.T) {
+	s := newSite(t)
+	s.node.CreateDB("clinic")
+	var log bytes.Buffer
+	f := s.follower(func(c *Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
+	r, err := f.open(t.Context(), "clinic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := ledger.Case{DB: "clinic", ID: "d", Reason: couchmend.ReasonUnreadable, Leaves: []couchmend.Rev{couchmend.MustRev("2-b")}, Evidence: []string{"0-x"}, Trace: couch.NewTrace()}
+	if err := r.putUnreadable(t.Context(), []ledger.Case{c}); err != nil {
+		t.Fatal(err)
+	}
+	var line map[string]any
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]any{
+		"msg": "conflict", "resolver_status": "review", "conflict_resolution_latency_ms": 0.0, "failure_class": "", "db": "clinic",
+		"doc_id": "d", "seq": "", "winner_rev": "2-b", "trace_id": c.Trace, "reason": "unreadable",
+	} {
+		if line[key] != want {
+			t.Errorf("%s: %v, want %v", key, line[key], want)
+		}
+	}
+	if f.Stats.Unreadable.Load() != 1 {
+		t.Error("it is not counted")
 	}
 }
 

@@ -109,9 +109,17 @@ func (t *Telemetry) readiness(ctx context.Context) checks {
 	// A probe that gave up must not make a finding for the others.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyLimit)
 	defer cancel()
+	before := t.ready.found
 	t.ready = readiness{found: checks{
 		"state": t.checkState(ctx), "couchdb": t.checkCouchDB(ctx), "feeds": t.checkFeeds(), "mending": t.checkMending(),
 	}, at: time.Now()}
+	switch ready := t.ready.found.ok(); {
+	case before == nil || ready == before.ok():
+	case ready:
+		t.couchmend.Mender.Log.Info("ready")
+	default:
+		t.couchmend.Mender.Log.Warn("not ready", "because", t.ready.found.failing())
+	}
 	return t.ready.found
 }
 

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ type told struct {
 func (s *site) ask(path string) (int, told) {
 	s.Helper()
 	s.mu.Lock()
-	s.ready = readiness{} // look again
+	s.ready.at = time.Time{} // look again
 	s.mu.Unlock()
 	status, body := s.get(path)
 	var answer told
@@ -68,14 +69,20 @@ func TestBeforeItRunsItIsAliveAndNotReady(t *testing.T) {
 }
 
 func TestAStateThatIsGoneIsNotReady(t *testing.T) {
-	s := newSite(t, nil)
+	var log lines
+	s := newSite(t, func(o *mend.Options) { o.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
 	s.running(s.mend.Feed.Run)
 	s.until("it is ready", func() bool { status, _ := s.ask("/readyz"); return status == http.StatusOK })
 	if err := s.mend.Ledger.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, answer := s.ask("/readyz"); answer.Checks["state"].OK {
-		t.Errorf("%+v", answer)
+	for range 2 {
+		if _, answer := s.ask("/readyz"); answer.Checks["state"].OK {
+			t.Errorf("%+v", answer)
+		}
+	}
+	if n := strings.Count(log.String(), `"msg":"not ready"`); n != 1 {
+		t.Errorf("the log says it %d times: %s", n, log.String())
 	}
 }
 

@@ -143,6 +143,7 @@ var dbHandlers = map[string]func(*call, *DB) *apiError{
 	"_revs_diff":          (*call).revsDiff,
 	"_revs_limit":         (*call).limitRevs,
 	"_security":           (*call).secure,
+	"_view_cleanup":       (*call).cleanViews,
 }
 
 func (c *call) putDB(name string) *apiError {

@@ -158,3 +158,14 @@ func (db *DB) conflictRows(designs bool) []conflictRow {
 	slices.SortFunc(rows, conflictRow.compare)
 	return rows
 }
+
+// cleanViews answers /{db}/_view_cleanup: no view has files here.
+func (c *call) cleanViews(db *DB) *apiError {
+	if c.r.Method != http.MethodPost {
+		return notAllowed("POST")
+	}
+	if err := c.adminOnly(db); err != nil {
+		return err
+	}
+	return c.json(http.StatusAccepted, `{"ok":true}`)
+}

@@ -142,10 +142,15 @@ func (documentView) Brief(sentence string) string {
 // Origins says of a document that is not in conflict where the fields of its
 // last merge came from (I10).
 func (d documentView) Origins() []couchmend.Origin {
-	if d.Open || len(d.Journal) == 0 || d.Journal[0].Decision.Merge == nil {
+	if d.Open || len(d.Conflict.Leaves) == 0 {
 		return nil
 	}
-	return d.Journal[0].Decision.Fields
+	for _, e := range d.Journal {
+		if m := e.Decision.Merge; m != nil && slices.Contains(d.Conflict.Leaves[0].Path, m.Rev) {
+			return e.Decision.Fields
+		}
+	}
+	return nil
 }
 
 // Events is where the page hears that the document's leaves have changed.

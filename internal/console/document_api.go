@@ -199,7 +199,10 @@ func (v *visit) apiUndo() error {
 	if err != nil {
 		return err
 	}
-	undone, err := v.mender.Undo(v.r.Context(), o.DB, o.ID, v.Name(), o.DryRun)
+	undone, err := v.mender.Undo(v.r.Context(), o.DB, o.ID, v.Name(), true)
+	if err == nil && !o.DryRun {
+		undone, err = v.mender.UndoShown(v.r.Context(), o.DB, o.ID, v.Name(), o.Leaves)
+	}
 	if err != nil {
 		return err
 	}

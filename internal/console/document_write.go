@@ -284,7 +284,7 @@ func (v *visit) undo() error {
 			DB: db, ID: id, What: "undo", Leaves: seen.LeafRevs(), Entry: &undone.Entry, Restored: undone.Restored,
 		}})
 	}
-	if _, err := v.mender.Undo(v.r.Context(), db, id, v.Name(), false); err != nil {
+	if _, err := v.mender.UndoShown(v.r.Context(), db, id, v.Name(), seen.LeafRevs()); err != nil {
 		return err
 	}
 	v.say("Taken back: its leaves are live again, and wait for a person.")

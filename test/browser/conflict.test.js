@@ -66,7 +66,7 @@ test('a conflict arrives live, is decided field by field, and undone', async () 
   await fits(page, 'preview');
   await page.getByLabel('Note for the journal').fill('by telephone');
   await page.getByRole('button', { name: 'Write this' }).click();
-  await page.getByText('Not in conflict').waitFor();
+  await page.getByRole('heading', { name: 'Not in conflict' }).waitFor();
 
   const doc = await read(id, '?conflicts=true');
   assert.equal(doc._conflicts, undefined);
@@ -106,7 +106,7 @@ test('of two people who decide on one document, the second is told and nothing i
     await page.getByRole('heading', { name: 'What will be written' }).waitFor();
   }
   await amina.getByRole('button', { name: 'Write this' }).click();
-  await amina.getByText('Not in conflict').waitFor();
+  await amina.getByRole('heading', { name: 'Not in conflict' }).waitFor();
   const written = await read(id);
   await binta.getByRole('button', { name: 'Write this' }).click();
   await binta.getByText('Nothing was written').waitFor();

@@ -112,10 +112,7 @@ func (s serving) serve(ctx context.Context, l net.Listener, page pages, watch ht
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		all.Handle("GET "+path, watch)
 	}
-	server := &http.Server{
-		Handler: all, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // clients that break off
-	}
+	server := patient(all, log)
 	left := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(left)
@@ -151,4 +148,12 @@ func alive() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"ok":true}`+"\n") // the client has gone: nobody to tell
 	})
+}
+
+// patient is a server that waits for slow clients, but not for ever.
+func patient(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // clients that break off
+	}
 }

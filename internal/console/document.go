@@ -89,7 +89,10 @@ func (v *visit) showDocument(status int, seen *document.Sight, d draft) error {
 	if err := seen.AskBodies(v.r.Context(), v.mender); err != nil {
 		return err
 	}
-	compared := seen.Compare()
+	compared, err := seen.Beside(v.r.Context(), v.mender)
+	if err != nil {
+		return err
+	}
 	waits := seen.Case != nil && !seen.Case.Dismissed
 	view := documentView{
 		DB: seen.Conflict.DB, ID: seen.Conflict.ID, Leaves: seen.LeafRevs(), Conflict: seen.Conflict, Decision: seen.Decision,

@@ -99,7 +99,10 @@ func (v *visit) compose() error {
 	if moved != nil {
 		return v.announce(seen, d, moved)
 	}
-	c := seen.Compare()
+	c, err := seen.Beside(v.r.Context(), v.mender)
+	if err != nil {
+		return err
+	}
 	if all := v.r.PostForm.Get("all"); all != "" { // one side, as it is
 		for _, f := range c.Fields {
 			d.picks[pickName(f)] = all

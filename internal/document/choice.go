@@ -72,7 +72,7 @@ func draftAttachment(a couchmend.Attachment) jsondoc.Value {
 // Choice reads the document that a person wants: a JSON object. Its _id, if
 // given, must be the document's; _rev and other members of CouchDB's own are
 // left out. Without _attachments the winner's are kept; with it, those that it
-// names: {"from": REV} takes that leaf's or base's, {"data": base64} is new, a
+// names: {"from": REV} takes that revision's, {"data": base64} is new, a
 // stub is the winner's, or that of the first leaf which has one of the name.
 // The error is of KindUsage.
 func (s *Sight) Choice(text []byte) (decide.Choice, error) {
@@ -131,6 +131,9 @@ func (s *Sight) attachment(entry jsondoc.Member) (couchmend.Attachment, error) {
 			}
 		}
 	}
+	if rev, err := couchmend.ParseRev(from); err == nil && s.Tree != nil && s.Tree.Node(rev) != nil { // Decide reads it
+		return couchmend.Attachment{Name: entry.Name, ContentType: entry.Value.Get("content_type").Text(), From: rev}, nil
+	}
 	if from != "" {
 		return couchmend.Attachment{}, usage(fmt.Errorf("attachment %q: there is no such attachment at %s", entry.Name, from))
 	}
@@ -168,7 +171,7 @@ func (s *Sight) Decide(ctx context.Context, m *mender.Mender, choice decide.Choi
 		if err != nil {
 			return couchmend.Decision{}, fmt.Errorf("attachment %q of %s: %w", a.Name, a.From, err)
 		}
-		choice.Attachments[i].Data = data
+		choice.Attachments[i].Data, choice.Attachments[i].Length = data, int64(len(data))
 	}
 	rules, _ := m.Rules(s.Conflict.DB)
 	return decide.Choose(rules, s.Conflict, choice)

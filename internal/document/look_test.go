@@ -197,3 +197,39 @@ func TestAPutFieldLeavesTheRestOfTheDraft(t *testing.T) {
 		t.Errorf("into what is no document: %v", err)
 	}
 }
+
+func TestWhatTombstonesDeletedCanBeRestored(t *testing.T) {
+	d := newDesk(t)
+	d.save(`{"_id":"d","_revisions":{"start":1,"ids":["aa"]},"n":1},
+		{"_id":"d","_revisions":{"start":2,"ids":["bb","aa"]},"n":2,"_attachments":{"a.txt":{"content_type":"text/plain","data":"aGk="}}},
+		{"_id":"d","_revisions":{"start":2,"ids":["cc","aa"]},"n":3},
+		{"_id":"d","_revisions":{"start":3,"ids":["bx","bb","aa"]},"_deleted":true},
+		{"_id":"d","_revisions":{"start":3,"ids":["cx","cc","aa"]},"_deleted":true}`)
+	seen := d.look()
+	c, err := seen.Beside(t.Context(), d.Mender)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sides []string
+	for _, side := range c.Sides {
+		sides = append(sides, side.Rev.String())
+	}
+	if got := strings.Join(sides, " "); got != "2-cc 2-bb" {
+		t.Fatalf("beside each other stand %s", got)
+	}
+	choice, err := seen.Choice(c.Assemble(func(document.Field) int { return 1 }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	decision, err := seen.Decide(t.Context(), d.Mender, choice)
+	if err == nil {
+		err = d.Apply(t.Context(), seen.Conflict, decision, "resolve", "asha", "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := d.look().Conflict.Leaves
+	if len(restored) != 1 || string(restored[0].Body) != `{"n":2}` || len(restored[0].Attachments) != 1 {
+		t.Errorf("restored is %+v", restored)
+	}
+}

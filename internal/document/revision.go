@@ -38,6 +38,34 @@ func (s *Sight) Revision(ctx context.Context, m *mender.Mender, rev couchmend.Re
 	return body, nil
 }
 
+// restorable is how many revisions Beside offers to restore.
+const restorable = 6
+
+// Beside is Compare for a person who decides. Of a document that has no live
+// leaf it shows what the tombstones deleted, as far as the bodies can be had,
+// so that it can be restored.
+func (s *Sight) Beside(ctx context.Context, m *mender.Mender) (Comparison, error) {
+	if len(s.Conflict.Leaves) > 0 {
+		return s.Compare(), nil
+	}
+	var sides []Side
+	for _, tombstone := range s.Conflict.Dead[:min(len(s.Conflict.Dead), restorable)] {
+		n := s.Tree.Node(tombstone.Rev)
+		if n == nil || n.parent == nil || slices.ContainsFunc(sides, func(side Side) bool { return side.Rev == n.parent.Rev }) {
+			continue
+		}
+		r, err := s.Revision(ctx, m, n.parent.Rev)
+		switch {
+		case couchmend.KindOf(err) == couchmend.KindNotFound:
+		case err != nil:
+			return Comparison{}, err
+		case !r.Deleted:
+			sides = append(sides, s.SideOf(r))
+		}
+	}
+	return s.Compare(sides...), nil
+}
+
 // askedBodies is how many bodies AskBodies reads at most: CouchDB opens the
 // whole tree for each.
 const askedBodies = 32

@@ -84,7 +84,7 @@ func (r *scanReport) add(f finding, seen found) (full bool, err error) {
 	if f.Deep {
 		s.Deep++
 	}
-	if f.Reason != "" {
+	if f.Reason != "" && f.Outcome == couchmend.Review {
 		s.Reasons[f.Reason]++
 	}
 	if f.Rule != "" {
@@ -117,7 +117,7 @@ func (f finding) cells() []string {
 
 func (f finding) verdict() string {
 	words := string(f.Outcome)
-	if f.Reason != "" {
+	if f.Reason != "" && f.Outcome != couchmend.Split {
 		words += ": " + string(f.Reason)
 	}
 	if f.Outcome == "" {

@@ -111,6 +111,8 @@ type summary struct {
 	Kept     int64                    `json:"kept"`
 	Buried   int64                    `json:"buried"`
 	Deleted  int64                    `json:"deleted"`
+	Split    int64                    `json:"split"`
+	Late     int64                    `json:"late,omitempty"` // leaves and references that came after a split
 	Review   map[couchmend.Reason]int `json:"review"`
 	Stale    int64                    `json:"stale,omitempty"`
 	Retried  int64                    `json:"retried,omitempty"`
@@ -127,6 +129,7 @@ func (r *runCmd) summary(a *app, c *mend.Couchmend, took time.Duration) error {
 		Seconds: took.Seconds(), Review: waiting, Requests: c.Server.Requests(),
 		Merged: stats.Merged.Load(), Kept: stats.Kept.Load(), Buried: stats.Buried.Load(),
 		Deleted: stats.Deleted.Load(), Stale: stats.Stale.Load(), Retried: stats.Retried.Load(),
+		Split: c.Splits.Stats.Split.Load(), Late: c.Splits.Stats.Late.Load() + c.Splits.Stats.Followed.Load(),
 	}
 	left := 0
 	for _, n := range waiting {
@@ -137,8 +140,8 @@ func (r *runCmd) summary(a *app, c *mend.Couchmend, took time.Duration) error {
 			return err
 		}
 	} else {
-		a.printf("%s resolved in %.1f s: %d merged, %d where the winner stands, %d buried, %d deleted. In review: %d.\n",
-			plural(stats.Resolved(), "conflict"), s.Seconds, s.Merged, s.Kept, s.Buried, s.Deleted, left)
+		a.printf("%s resolved in %.1f s: %d merged, %d where the winner stands, %d buried, %d deleted, %d split. In review: %d.\n",
+			plural(stats.Resolved()+s.Split, "conflict"), s.Seconds, s.Merged, s.Kept, s.Buried, s.Deleted, s.Split, left)
 	}
 	if left > 0 {
 		return exitError{exitReview}

@@ -14,7 +14,7 @@ import (
 type Share struct {
 	Rule     string                    `json:"rule,omitempty"` // "policy/rule"; empty: no rule selects them, or they were reviewed before one was asked
 	Open     int                       `json:"open"`
-	Resolved int                       `json:"resolved"` // no person is needed: neither review nor split nor unreadable
+	Resolved int                       `json:"resolved"` // no person is needed: neither review nor unreadable, nor split, of which a person may have to say what refers to it
 	Outcomes map[couchmend.Outcome]int `json:"outcomes"` // unreadable documents have none
 	Reasons  map[couchmend.Reason]int  `json:"reasons"`  // for review
 }
@@ -81,8 +81,8 @@ func (s Share) filled() Share {
 	return s
 }
 
-// resolves reports whether a decision leaves nothing to a person. A split does,
-// in this version.
+// resolves reports whether a decision is known to leave nothing to a person. Of
+// a split that is not known before its references are.
 func resolves(d couchmend.Decision) bool {
 	return d.Outcome != "" && d.Outcome != couchmend.Review && d.Outcome != couchmend.Split
 }

@@ -167,7 +167,15 @@ func (v *visit) decideOne(ctx context.Context, action string, p *bulkPlan) (err 
 		return errors.New("nothing to write: " + why)
 	}
 	slim := document.SlimDecision(p.whole)
-	p.Decision, p.Does = &slim, document.Verdict(p.whole)
+	p.Decision = &slim
+	switch action {
+	case "winner":
+		p.Does = "What readers see now stands, and contains the others."
+	case "delete":
+		p.Does = "Every live leaf gets a tombstone."
+	default:
+		p.Does = document.Verdict(p.whole)
+	}
 	return nil
 }
 

@@ -31,6 +31,7 @@ type page struct {
 	Pauses   []ledger.Pause // in force, of what the person may see
 	Said     []string       // what was done by the last request
 	Path     string
+	Method   string // of the request that it answers
 	Version  string
 }
 
@@ -79,7 +80,7 @@ func (v *visit) render(name string, p page) error { return v.renderStatus(http.S
 // renderStatus is render with another status. Nothing is sent if the template
 // fails.
 func (v *visit) renderStatus(status int, name string, p page) error {
-	p.Menu, p.ReadOnly, p.Path, p.Version = menu, v.ReadOnly, v.r.URL.RequestURI(), v.Version
+	p.Menu, p.ReadOnly, p.Path, p.Method, p.Version = menu, v.ReadOnly, v.r.URL.RequestURI(), v.r.Method, v.Version
 	if v.person != nil {
 		p.Person = v.person.Name()
 		p.SignedIn = v.who().Name != ""

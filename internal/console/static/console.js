@@ -7,7 +7,7 @@
 const from = document.body.dataset.liveFrom;
 if (from && window.EventSource) {
   const state = document.getElementById("live-state");
-  let source, due = 0, busy = false;
+  let source, due = 0, busy = false, last = 0;
   // A browser has few connections to a server: a page that nobody sees gives its
   // own back, and is fetched anew when it is seen again.
   function listen() {
@@ -28,15 +28,17 @@ if (from && window.EventSource) {
   addEventListener("pagehide", () => source?.close());
 
   function refreshSoon() {
-    if (!document.querySelector("[data-live]")) return;
+    // What answers a form is no page that can be asked for again.
+    if (document.body.dataset.method !== "GET" || !document.querySelector("[data-live]")) return;
     clearTimeout(due);
-    due = setTimeout(refresh, busy ? 1500 : 300);
+    due = setTimeout(refresh, Math.max(300, last + 2000 - Date.now()));
   }
 
   async function refresh() {
     if (document.hidden) { due = setTimeout(refresh, 2000); return; }
     if (busy) return refreshSoon();
     busy = true;
+    last = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { "X-Couchmend-Fresh": "1" } });
       if (!answer.ok || answer.redirected) return;
@@ -61,6 +63,7 @@ if (from && window.EventSource) {
     for (const row of now.querySelectorAll("tr[data-key]")) row.classList.toggle("cursor", row.dataset.key === cursor);
     old.replaceWith(now);
     if (active && active.id) document.getElementById(active.id)?.focus();
+    else if (active) now.querySelector("tr.cursor a")?.focus({ preventScroll: true });
     document.dispatchEvent(new CustomEvent("fresh", { detail: now }));
   }
 }

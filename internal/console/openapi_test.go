@@ -15,14 +15,14 @@ import (
 
 // contract is docs/api/openapi.yaml.
 type contract struct {
-	t        *testing.T
+	t        testing.TB
 	doc      map[string]any
 	compiler *jsonschema.Compiler
 }
 
 const contractURL = "file:///openapi.json"
 
-func readContract(t *testing.T) *contract {
+func readContract(t testing.TB) *contract {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/api/openapi.yaml")
 	if err != nil {

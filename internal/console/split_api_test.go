@@ -36,6 +36,7 @@ func (b *browser) call(method, path string, order any) (answer, apiSplit) {
 		r.Header.Set(csrfHeader, found[1])
 	}
 	got := b.do(r)
+	readContract(b.t).valid(method, path, got)
 	var s apiSplit
 	if err := json.Unmarshal([]byte(got.text), &s); err != nil {
 		b.t.Fatalf("%d %s: %v", got.status, got.text, err)
@@ -46,8 +47,10 @@ func (b *browser) call(method, path string, order any) (answer, apiSplit) {
 // until asks the API until nothing is under way.
 func (b *browser) until(phase string) apiSplit {
 	b.t.Helper()
+	promised := readContract(b.t)
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		got := b.get("/api/v1/split?db=medic&id=" + shared)
+		promised.valid("GET", "/api/v1/split", got)
 		var s apiSplit
 		if err := json.Unmarshal([]byte(got.text), &s); err != nil {
 			b.t.Fatalf("%d %s", got.status, got.text)
@@ -89,6 +92,7 @@ func TestTheAPISplitsAndTakesBack(t *testing.T) {
 	if got, _ := b.call("POST", "/api/v1/split/apply", order(map[string]any{"pin": s.Pin})); got.status != http.StatusAccepted {
 		t.Fatalf("%d %s", got.status, got.text)
 	}
+	readContract(t).valid("GET", "/api/v1/splits", b.get("/api/v1/splits"))
 	if s = b.until(""); s.Split == nil || s.Split.Stage != ledger.SplitDone || s.Error != "" {
 		t.Fatalf("%+v", s)
 	}

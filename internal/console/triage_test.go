@@ -271,11 +271,12 @@ func TestEvidenceIsGatheredForNoOtherSitesForm(t *testing.T) {
 func TestTheAPITriages(t *testing.T) {
 	c, _ := incident(t, "medic")
 	c.users()
-	b := c.browser()
+	b, promised := c.browser(), readContract(t)
 	ask := func(method, path, body string) (answer, triageLook) {
 		r := b.request(method, path, "application/json", body)
 		r.SetBasicAuth("root", "toor")
 		got := b.do(r)
+		promised.valid(method, path, got)
 		var l triageLook
 		if err := json.Unmarshal([]byte(got.text), &l); err != nil {
 			t.Fatalf("%d %s", got.status, got.text)

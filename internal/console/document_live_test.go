@@ -47,6 +47,6 @@ func TestAPageHearsThatItsDocumentHasChanged(t *testing.T) {
 		t.Errorf("then it hears %s", got)
 	}
 	c.console.Close()
-	for range lines { //nolint:revive // until the stream ends
+	for range lines { // until the stream ends
 	}
 }

@@ -14,6 +14,9 @@ func (f *finding) example(x *Failure, otherwise string) string {
 	if len(x.Docs) == 0 {
 		return otherwise
 	}
+	if x.Review == 0 {
+		return f.about("show", x.DB, x.Docs[0])
+	}
 	return f.about("review show", x.DB, x.Docs[0])
 }
 

@@ -165,8 +165,8 @@ func (f *Failure) name(id string) {
 	f.Docs = f.Docs[:min(len(f.Docs), shownDocs)]
 }
 
-// doing is how an error begins: what was being done, to which revision.
-var doing = regexp.MustCompile(`^[a-z_]+ .*?@[0-9]+-[0-9a-f]+: `)
+// doing is how an error of couchmend's begins: what was being done, to what.
+var doing = regexp.MustCompile(`^(?:[a-z_]+ .*?@[0-9]+-[0-9a-f]+|(?:bulk_docs|bulk_get|all_docs|open_revs|changes|info|revs_limit|attachment|load|mend|decide|resolve) [^\s:"]+): `)
 
 // serverWords are what an error says after what was being done to what: the
 // same for one cause.

@@ -110,3 +110,34 @@ func TestTheAPISplitsAndTakesBack(t *testing.T) {
 		t.Errorf("there are %v", ids)
 	}
 }
+
+func TestAVersionKeepsTheIDWhereThePersonSaysSo(t *testing.T) {
+	c := newClinic(t, nil)
+	db := c.collide("medic")
+	archive := c.node.CreateDB("archive")
+	c.write(archive, "old-card", `{"type":"card","fields":{"of":"card `+shared+`"}}`)
+	c.users()
+	b := c.browser()
+	b.signIn("root", "toor")
+	search := map[string]any{"db": "medic", "id": shared, "keep": personRev, "also": []string{"archive"}, "substrings": true}
+	if got, _ := b.call("POST", "/api/v1/split/search", search); got.status != http.StatusAccepted {
+		t.Fatalf("%d %s", got.status, got.text)
+	}
+	s := b.until("planned")
+	choice := []map[string]string{{"db": "archive", "at": "fields.of", "to": "data_record"}}
+	_, s = b.call("POST", "/api/v1/split/choose", map[string]any{"db": "medic", "id": shared, "pin": s.Pin, "choices": choice})
+	b.call("POST", "/api/v1/split/apply", map[string]any{"db": "medic", "id": shared, "pin": s.Pin})
+	if s = b.until(""); s.Error != "" {
+		t.Fatal(s.Error)
+	}
+	for got, want := range map[string]string{
+		body(db, shared):          `{"name":"Amina","type":"person"}`,
+		body(db, idOf(recordRev)): `{"form":"P","type":"data_record"}`,
+		body(archive, "old-card"): `{"fields":{"of":"card ` + idOf(recordRev) + `"},"type":"card"}`,
+		body(db, idOf(personRev)): "",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -82,7 +82,7 @@ func (v *visit) casesAPI() error {
 	if err != nil {
 		return err
 	}
-	visible, err := v.sight(v.r.Context(), v.Board.Databases())
+	visible, err := v.sightOfAll(q.DB)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (v *visit) casesPage() error {
 	if err != nil {
 		return err
 	}
-	visible, err := v.sight(v.r.Context(), v.Board.Databases())
+	visible, err := v.sightOfAll(q.DB)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/couchmend/couchmend"
 )
@@ -82,7 +85,7 @@ func (v *visit) fail(err error) {
 }
 
 func (v *visit) failPage(status int, err error) {
-	f := failure{Status: status, Kind: couchmend.KindOf(err), Words: words(err), Hint: hint(err)}
+	f := failure{Status: status, Kind: couchmend.KindOf(err), Words: sentence(words(err)), Hint: hint(err)}
 	if err := v.renderStatus(status, "error", page{Title: http.StatusText(status), Data: f}); err != nil {
 		http.Error(v.w, http.StatusText(status), status)
 	}
@@ -90,7 +93,7 @@ func (v *visit) failPage(status int, err error) {
 
 // lost answers a request for what is not here, or not with that method.
 func (v *visit) lost() {
-	v.api = len(v.r.URL.Path) >= 5 && v.r.URL.Path[:5] == "/api/"
+	v.api = strings.HasPrefix(v.r.URL.Path, "/api/")
 	v.fail(refuse(couchmend.KindNotFound, "there is nothing at this address"))
 }
 
@@ -102,6 +105,15 @@ func words(err error) string {
 		return e.Err.Error()
 	}
 	return err.Error()
+}
+
+// sentence begins with a capital letter and ends with a full stop.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if text = string(unicode.ToUpper(first)) + text[size:]; !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
 }
 
 // hint says what one can do about an error.

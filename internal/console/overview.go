@@ -45,7 +45,7 @@ type overview struct {
 const offendersShown = 8
 
 func (v *visit) overview(ctx context.Context) (overview, error) {
-	visible, err := v.sight(ctx, v.Board.Databases())
+	visible, err := v.sightOfAll("")
 	if err != nil {
 		return overview{}, err
 	}

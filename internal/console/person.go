@@ -145,6 +145,9 @@ func (p *person) sight(ctx context.Context, dbs []string) (visible func(db strin
 		free   = make(chan struct{}, askers)
 	)
 	for _, db := range dbs[:min(len(dbs), maxRights)] {
+		if db == "" { // is shown to server admins only
+			continue
+		}
 		if ok, known := p.known(db); known {
 			mu.Lock()
 			may[db] = ok
@@ -165,6 +168,15 @@ func (p *person) sight(ctx context.Context, dbs []string) (visible func(db strin
 	}
 	all.Wait()
 	return func(db string) bool { return may[db] }, failed
+}
+
+// sightOfAll is sight of what the board knows of. First is a database that is
+// asked about before all others; "" for none.
+func (v *visit) sightOfAll(first string) (visible func(db string) bool, err error) {
+	if v.Admin() {
+		return v.sight(v.r.Context(), nil)
+	}
+	return v.sight(v.r.Context(), append([]string{first}, v.Board.Databases()...))
 }
 
 // mayPause checks that the person may pause a database, or with "" all of

@@ -106,6 +106,20 @@ func (f *Follower) State() State {
 	return s
 }
 
+// Failing returns the databases whose feeds could not be read when that was last
+// tried, and why. Those that were deleted are not among them.
+func (f *Follower) Failing() map[string]error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	failing := map[string]error{}
+	for db, err := range f.known {
+		if couchmend.KindOf(err) != couchmend.KindNotFound {
+			failing[db] = err
+		}
+	}
+	return failing
+}
+
 // Stuck returns an error where the loop of a running Follower has not turned for
 // far longer than it ever should.
 func (f *Follower) Stuck() error {

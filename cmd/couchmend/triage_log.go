@@ -30,8 +30,8 @@ func (t *triageCmd) openLog(a *app, name, unit string) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// journal is a running journalctl.
-type journal struct {
+// unitJournal is a running journalctl.
+type unitJournal struct {
 	io.Reader
 	cmd    *exec.Cmd
 	cancel context.CancelFunc
@@ -39,9 +39,9 @@ type journal struct {
 }
 
 // openJournal reads what a unit logged. Close ends it.
-func openJournal(ctx context.Context, unit string, since time.Time) (*journal, error) {
+func openJournal(ctx context.Context, unit string, since time.Time) (*unitJournal, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	j := &journal{cancel: cancel}
+	j := &unitJournal{cancel: cancel}
 	j.cmd = exec.CommandContext(ctx, "journalctl", "--unit="+unit, "--output=json", "--no-pager", "--since=@"+fmt.Sprint(since.Unix()))
 	j.cmd.Stderr = &j.said
 	out, err := j.cmd.StdoutPipe()
@@ -57,7 +57,7 @@ func openJournal(ctx context.Context, unit string, since time.Time) (*journal, e
 }
 
 // Close ends journalctl.
-func (j *journal) Close() error {
+func (j *unitJournal) Close() error {
 	j.cancel()
 	_ = j.cmd.Wait() // it was ended, or has said already what was wrong
 	return nil
@@ -66,7 +66,7 @@ func (j *journal) Close() error {
 // ended tells, at the end of what journalctl writes, how it ended.
 type ended struct {
 	from    io.Reader
-	journal *journal
+	journal *unitJournal
 }
 
 func (e *ended) Read(p []byte) (int, error) {

@@ -56,6 +56,7 @@ type Console struct {
 	lags      lags
 	splits    *splitDesk
 	triages   *triageDesk
+	trying    sync.Mutex      // held while a policy is tried
 	basicKey  string          // goes into the names of sessions that Basic logins made
 	closing   context.Context // ends when Close begins; live connections with it
 	stop      context.CancelFunc

@@ -44,6 +44,9 @@ var menu = []entry{
 	{"/cases", "Conflicts"},
 	{"/splits", "Collisions"},
 	{"/triage", "Triage"},
+	{"/history", "History"},
+	{"/policies", "Policies"},
+	{"/pause", "Pause"},
 }
 
 // parsePages reads templates/: layout.html and parts.html go with every page.

@@ -30,5 +30,8 @@ func routes() []route {
 		splitsRoutes(),
 		splitAPIRoutes(),
 		triageRoutes(),
+		historyRoutes(),
+		policiesRoutes(),
+		pauseRoutes(),
 	)
 }

@@ -26,6 +26,8 @@ var funcs = template.FuncMap{
 	"reason": reasonWords,
 	"short":  shortRev,
 	"stage":  stageWords,
+	"deed":   deedWords,
+	"past":   historyLink,
 	"join":   func(with string, texts []string) string { return strings.Join(texts, with) },
 }
 

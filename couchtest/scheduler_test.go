@@ -56,8 +56,8 @@ func TestTheViewOfConflictsIsKnownByItsText(t *testing.T) {
 	asked(node, "POST", "/medic/_bulk_docs", `{"new_edits":false,"docs":[{"_id":"a","_rev":"1-a"},{"_id":"a","_rev":"1-b"},{"_id":"b","_rev":"1-a"}]}`)
 	for source, want := range map[string]int{
 		`function (doc) {\n  if (doc._conflicts) {\n    emit(doc._conflicts, null);\n  }\n}`: http.StatusOK,
-		`function(doc){ if (doc._conflicts) emit(doc._conflicts, null) }`:                   http.StatusOK,
-		`function (doc) { emit(doc._id, null) }`:                                            http.StatusNotImplemented,
+		`function(doc){ if (doc._conflicts) emit(doc._conflicts, null) }`:                    http.StatusOK,
+		`function (doc) { emit(doc._id, null) }`:                                             http.StatusNotImplemented,
 	} {
 		node.DeleteDB("views")
 		node.CreateDB("views")

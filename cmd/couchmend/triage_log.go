@@ -63,19 +63,25 @@ func (j *unitJournal) Close() error {
 	return nil
 }
 
-// ended tells, at the end of what journalctl writes, how it ended.
+// ended tells, at the end of what journalctl writes, how it ended: as often as it
+// is asked.
 type ended struct {
 	from    io.Reader
 	journal *unitJournal
+	how     error
 }
 
 func (e *ended) Read(p []byte) (int, error) {
+	if e.how != nil {
+		return 0, e.how
+	}
 	n, err := e.from.Read(p)
 	if n > 0 || err != io.EOF {
 		return n, err
 	}
+	e.how = io.EOF
 	if failed := e.journal.cmd.Wait(); failed != nil {
-		return 0, fmt.Errorf("journalctl: %w: %s", failed, strings.TrimSpace(e.journal.said.String()))
+		e.how = fmt.Errorf("journalctl: %w: %s", failed, strings.TrimSpace(e.journal.said.String()))
 	}
-	return 0, io.EOF
+	return 0, e.how
 }

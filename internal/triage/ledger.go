@@ -156,13 +156,13 @@ func (g *Gatherer) inReview(l ownLine) *Failure {
 }
 
 // name takes a document in as an example: those whose ids come first.
-func (f *Failure) name(id string) {
-	at, known := slices.BinarySearch(f.Docs, id)
+func (x *Failure) name(id string) {
+	at, known := slices.BinarySearch(x.Docs, id)
 	if known || at == shownDocs {
 		return
 	}
-	f.Docs = slices.Insert(f.Docs, at, id)
-	f.Docs = f.Docs[:min(len(f.Docs), shownDocs)]
+	x.Docs = slices.Insert(x.Docs, at, id)
+	x.Docs = x.Docs[:min(len(x.Docs), shownDocs)]
 }
 
 // doing is how an error of couchmend's begins: what was being done, to what.

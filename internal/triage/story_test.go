@@ -35,12 +35,11 @@ const couchEnv = "COUCHMEND_TEST_COUCHDB"
 // incident is a server on which everything goes wrong at once.
 type incident struct {
 	*testing.T
-	url          *url.URL // with credentials
-	db, copied   string
-	policy       string
-	couchLog     *safeBuffer // nil: the server's log is not at hand
-	ownLog       safeBuffer
-	replicatorID string
+	url        *url.URL // with credentials
+	db, copied string
+	policy     string
+	couchLog   *safeBuffer // nil: the server's log is not at hand
+	ownLog     safeBuffer
 }
 
 // safeBuffer may be written by many.

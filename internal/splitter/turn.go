@@ -219,7 +219,7 @@ const patient = 8
 
 // failed ends a case whose split failed; an error where it was not the
 // document's fault, and the turn ends. A document that has changed since it was
-// decided on is decided on again.
+// decided on is tried again: the feed brings the change, and another case.
 func (t *turn) failed(ctx context.Context, c ledger.Case, err error) error {
 	attempts := 0
 	switch kind := couchmend.KindOf(err); {
@@ -229,9 +229,6 @@ func (t *turn) failed(ctx context.Context, c ledger.Case, err error) error {
 		attempts = patient
 	case kind == couchmend.KindConflict, kind == couchmend.KindUsage, kind == couchmend.KindNotFound:
 		attempts = mender.MaxAttempts
-		if err := t.splitter.queue(ctx, t.db, []string{c.ID}); err != nil {
-			return err
-		}
 	}
 	t.mender.Log.Warn("split", "resolver_status", "error", "db", t.db, "doc_id", c.ID, "error", err)
 	if c.Attempts++; c.Attempts < attempts {

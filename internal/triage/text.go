@@ -75,7 +75,7 @@ func rows(b *strings.Builder, title string, head []string, cells [][]string) {
 	if len(cells) == 0 {
 		return
 	}
-	b.WriteString("\n" + title + "\n")
+	b.WriteString("\n" + clean(title) + "\n")
 	const widest = 44
 	all := append([][]string{head}, cells...)
 	widths := make([]int, len(head))

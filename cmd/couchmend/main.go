@@ -42,6 +42,7 @@ type cli struct {
 	Rights  rightsCmd  `cmd:"" group:"All of it:" help:"Say what this login may do, and what a missing right costs."`
 	Console consoleCmd `cmd:"" group:"All of it:" help:"Serve the web console alone. A run serves it anyway."`
 	Views   viewsCmd   `cmd:"" group:"All of it:" help:"A view of conflicts and a Mango index in CouchDB, for who works by hand."`
+	Alert   alertCmd   `cmd:"" group:"All of it:" help:"Who is told when something needs a person."`
 	Policy  policyCmd  `cmd:"" group:"All of it:" help:"The policy file."`
 
 	Health     healthCmd     `cmd:"" group:"The command:" help:"Ask a running couchmend whether it is well: for containers, which have no curl."`

@@ -76,17 +76,22 @@ func (r *runCmd) follow(a *app, c *mend.Couchmend, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(a.ctx)
+	defer stop()
 	if l == nil {
-		return c.Run(a.ctx)
+		return alone(ctx, stop, c, log)
 	}
 	page, shown, err := r.console(a.ctx, c, l, log)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	defer shown.Close()
+	told, err := tell(ctx, c, shown, log)
+	if err != nil {
+		page.Close()
+		return errors.Join(err, l.Close())
+	}
 	log.Info("console", "url", r.address(l))
-	ctx, stop := context.WithCancel(a.ctx)
-	defer stop()
 	served := make(chan error, 1)
 	go func() {
 		defer stop()
@@ -94,7 +99,20 @@ func (r *runCmd) follow(a *app, c *mend.Couchmend, log *slog.Logger) error {
 	}()
 	err = c.Run(ctx)
 	stop()
+	told()
 	return errors.Join(err, <-served)
+}
+
+// alone follows without a console, and tells of alerts all the same.
+func alone(ctx context.Context, stop func(), c *mend.Couchmend, log *slog.Logger) error {
+	told, err := tell(ctx, c, nil, log)
+	if err != nil {
+		return err
+	}
+	err = c.Run(ctx)
+	stop()
+	told()
+	return err
 }
 
 func (r *runCmd) options(o *mend.Options) {

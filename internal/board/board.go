@@ -11,7 +11,7 @@
 // nothing of its own: closed and opened again it says the same. Of the journal
 // it counts decisions: one whose write failed and was made again counts twice.
 //
-// Its memory is bounded (I11): about 250 bytes a case for 500,000 cases at most,
+// Its memory is bounded (I11): about 150 bytes and its id a case, for 500,000 cases at most,
 // and some 20 MB of counts whatever the number of databases and documents.
 //
 // It knows no persons. Every query is given visible, which says of a database

@@ -170,16 +170,16 @@ func (c *counts) databases() map[string]bool {
 // Numbers are how many documents each kind of thing was done to.
 type Numbers [kinds]int
 
-// Mended, Decided, Undone and Reviewed are the number of each kind.
+// Mended is how many couchmend mended.
 func (n Numbers) Mended() int { return n[Mended] }
 
-// Decided is documented at Mended.
+// Decided is how many people decided on.
 func (n Numbers) Decided() int { return n[Decided] }
 
-// Undone is documented at Mended.
+// Undone is how many were taken back.
 func (n Numbers) Undone() int { return n[Undone] }
 
-// Reviewed is documented at Mended.
+// Reviewed is how many came to review.
 func (n Numbers) Reviewed() int { return n[Reviewed] }
 
 // MarshalJSON names the kinds.

@@ -186,7 +186,7 @@ type option struct {
 // Key names a row, and is what its box sends.
 func (c casesView) Key(line ledger.CaseLine) string { return itemKey(line.DB, line.ID) }
 
-// LiveOptions, OrderOptions and SizeOptions are further filters' choices.
+// LiveOptions are the depths to choose from.
 func (c casesView) LiveOptions() (options []option) {
 	for _, n := range []int{3, 5, 10, 50} {
 		options = append(options, option{strconv.Itoa(n), fmt.Sprintf("%d or more", n), c.Query.MinLive == n})
@@ -194,7 +194,7 @@ func (c casesView) LiveOptions() (options []option) {
 	return options
 }
 
-// OrderOptions is documented at LiveOptions.
+// OrderOptions are the orders to choose from.
 func (c casesView) OrderOptions() (options []option) {
 	for _, o := range []struct {
 		order board.Order
@@ -205,7 +205,7 @@ func (c casesView) OrderOptions() (options []option) {
 	return options
 }
 
-// SizeOptions is documented at LiveOptions.
+// SizeOptions are how many rows to choose from.
 func (c casesView) SizeOptions() (options []option) {
 	for _, n := range pageSizes {
 		options = append(options, option{strconv.Itoa(n), strconv.Itoa(n), c.Query.Limit == n})

@@ -30,7 +30,7 @@ func (v *visit) documentLive() error {
 	ctx := v.r.Context()
 	v.w.Header().Set("Content-Type", "text/event-stream")
 	stream := http.NewResponseController(v.w)
-	_ = stream.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
+	withoutEnd(stream)
 	fmt.Fprint(v.w, "retry: 3000\n\n")
 	if stream.Flush() != nil {
 		return nil // the browser has gone

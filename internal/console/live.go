@@ -28,8 +28,7 @@ func (v *visit) live() error {
 	ctx := v.r.Context()
 	v.w.Header().Set("Content-Type", "text/event-stream")
 	stream := http.NewResponseController(v.w)
-	// The server's write time-out is for answers that end.
-	_ = stream.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
+	withoutEnd(stream)
 	fmt.Fprint(v.w, "retry: 3000\n\n")
 	if err := stream.Flush(); err != nil {
 		return nil // the browser has gone
@@ -64,6 +63,13 @@ func (v *visit) live() error {
 			return nil
 		}
 	}
+}
+
+// withoutEnd lifts the server's time-outs: they are for answers that end. That for
+// reading would end this one, too.
+func withoutEnd(stream *http.ResponseController) {
+	_ = stream.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
+	_ = stream.SetReadDeadline(time.Time{})
 }
 
 // tell writes what of an event the person may know of.

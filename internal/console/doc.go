@@ -46,7 +46,10 @@
 // page what was done. An error that is returned becomes an error page by its
 // couchmend.Kind, or {"error", "kind"} under /api/.
 //
-// A document is named by ?db=…&id=… (link in links.go): ids may hold anything,
+// What a page shows and does, the API does, too: routes under /api/v1/ that answer
+// with v.json, read with v.body, and stand in docs/api/openapi.yaml (a test says so).
+//
+// A document is named by ?db=…&id=… (documentLink in words.go): ids may hold anything,
 // "../" too, and a path would be tidied by everything on the way.
 //
 // Scripts and styles are files under static/, named by a page in its "head"

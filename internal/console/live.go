@@ -65,11 +65,9 @@ func (v *visit) live() error {
 	}
 }
 
-// withoutEnd lifts the server's time-outs: they are for answers that end. That for
-// reading would end this one, too.
+// withoutEnd lifts the server's time-out for writing: it is for answers that end.
 func withoutEnd(stream *http.ResponseController) {
 	_ = stream.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
-	_ = stream.SetReadDeadline(time.Time{})
 }
 
 // tell writes what of an event the person may know of.

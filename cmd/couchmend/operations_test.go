@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+	"github.com/couchmend/couchmend/internal/policy"
 )
 
 const operations = "../../docs/operations.md"
@@ -105,6 +106,23 @@ func TestTheRunbookIsRun(t *testing.T) {
 		if !strings.Contains(string(script), "couchmend "+command+"\n") {
 			t.Errorf("no script runs: couchmend %s", command)
 		}
+	}
+}
+
+// The manual's YAML is a policy file's part.
+func TestAlertsInTheOperationsManualAreAPolicys(t *testing.T) {
+	text, err := os.ReadFile(operations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, ok := strings.Cut(string(text), "```yaml\n")
+	block, _, _ = strings.Cut(block, "```")
+	file, err := policy.Parse("operations.md", []byte("databases: [medic]\n"+block), ".", policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok || len(file.Alerts.Webhooks) != 2 {
+		t.Errorf("%+v", file.Alerts)
 	}
 }
 

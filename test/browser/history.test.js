@@ -96,7 +96,7 @@ test('it is filtered by keyboard, for those who see the database', async () => {
   await page.getByRole('heading', { name: 'History of report-4' }).waitFor();
   assert.equal(await page.locator('#history tbody tr', { hasText: 'merged' }).count(), 1);
   await page.goto(`${CONSOLE}/history`);
-  await page.getByLabel('What').selectOption('by people');
+  await page.getByRole('combobox', { name: 'What' }).selectOption('by people');
   await page.waitForURL(/what=manual/);
   assert.equal(await listed(page, 'report-4').count(), 0);
 

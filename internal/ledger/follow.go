@@ -61,7 +61,9 @@ func entryLine(e Entry) EntryLine {
 		Outcome: e.Decision.Outcome, Rule: e.Decision.Rule, Reason: e.Decision.Reason,
 	}
 	for _, f := range e.Decision.Fields[:min(len(e.Decision.Fields), lineFields)] {
-		line.Fields = append(line.Fields, f.Path)
+		if f.Path != "" { // which is the whole document, a person's decision say
+			line.Fields = append(line.Fields, f.Path)
+		}
 	}
 	return line
 }

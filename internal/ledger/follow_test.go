@@ -46,7 +46,7 @@ func TestAFollowerHasWhatThereWasAndThenWhatAnyProcessAdds(t *testing.T) {
 	defer l.Close()
 	entry := func(id string) ledger.Entry {
 		return ledger.Entry{DB: "db", ID: id, Kind: "merge", By: "couchmend", Type: "report", Decision: couchmend.Decision{
-			Outcome: couchmend.Merge, Rule: "p/r", Fields: []couchmend.Origin{{Path: "a.b"}}}}
+			Outcome: couchmend.Merge, Rule: "p/r", Fields: []couchmend.Origin{{Path: "a.b"}, {}}}}
 	}
 	check(t, l.Append(t.Context(), entry("a"), entry(`"<b>`+"\n")))
 	other, err := ledger.Connect(t.Context(), ledger.Config{Dir: dir})

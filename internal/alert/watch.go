@@ -26,7 +26,8 @@ type Config struct {
 	Server *couch.Server  // for its replications. May be nil
 	Feed   *feed.Follower // of this process. May be nil
 	Log    *slog.Logger
-	// Every is how often one looks. Default 15 s.
+	// Every is how often one looks. Default 15 s, or the shortest time that a
+	// receiver groups by.
 	Every time.Duration
 	Now   func() time.Time // default time.Now
 }
@@ -54,6 +55,9 @@ func New(cfg Config) (*Watch, error) {
 	}
 	if cfg.Every == 0 {
 		cfg.Every = 15 * time.Second
+		for _, hook := range cfg.Alerts.Webhooks {
+			cfg.Every = min(cfg.Every, hook.Group)
+		}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

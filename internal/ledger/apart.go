@@ -22,8 +22,9 @@ const maxApart = 20_000
 type Apart struct {
 	ledger *Ledger
 
-	mu sync.Mutex
-	by map[string]KnownSplit // by subject
+	mu      sync.Mutex
+	by      map[string]KnownSplit // by subject
+	version uint64                // grows with each change
 }
 
 // KnownSplit is what is known of a split without its plan.
@@ -107,6 +108,7 @@ func (a *Apart) learn(subject string, seq uint64, header []byte, at time.Time) {
 	if seq < a.by[subject].seq { // late news
 		return
 	}
+	a.version++
 	if a.by[subject] = s; len(a.by) > maxApart {
 		a.forget()
 	}
@@ -137,6 +139,17 @@ func (a *Apart) In(db string) []KnownSplit {
 	return a.pick(func(s KnownSplit) bool {
 		return (s.DB == db || slices.Contains(s.Also, db)) && s.Stage != SplitRollingBack && s.Stage != SplitRolledBack
 	})
+}
+
+// Version grows with each split that becomes known, and with each stage of one:
+// what was made of In holds as long as it is the same.
+func (a *Apart) Version() uint64 {
+	if a == nil {
+		return 0
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.version
 }
 
 // UnderWay returns the splits that somebody began and nobody ended.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/couchmend/couchmend"
@@ -19,35 +18,54 @@ import (
 // had not seen the split. The feed finds the documents that may hold one
 // (Seeker), the mender says which do (Late), and a turn mends them.
 
-// seekerOf is a Seeker for the splits of a database that were known at a time.
+// seekerOf is a Seeker for the splits of a database that were known at a time;
+// nil where none was.
 type seekerOf struct {
-	ids    string
-	seeker *collision.Seeker
+	seeker  *collision.Seeker
+	version uint64
+	at      time.Time
 }
 
+// seekerAge is how long a Seeker is used: splits are forgotten in time.
+const seekerAge = time.Minute
+
 // Seeker looks for the ids that were split in a database, or in one that is
-// looked at with it; nil where none was.
+// looked at with it; nil where none was. It is cheap enough to be asked for with
+// each page of a feed and each document.
 func (u *Unattended) Seeker(db string) *collision.Seeker {
-	known := u.apart.In(db)
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if len(known) == 0 {
-		delete(u.seekers, db)
+	version := u.apart.Version()
+	if version == 0 {
 		return nil
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s, ok := u.seekers[db]
+	if !ok || s.version != version || time.Since(s.at) > seekerAge {
+		s = seekerOf{u.newSeeker(db), version, time.Now()}
+		if len(u.seekers) >= maxSeekers {
+			clear(u.seekers)
+		}
+		u.seekers[db] = s
+	}
+	return s.seeker
+}
+
+// maxSeekers bounds how many databases' are kept (I11).
+const maxSeekers = 1000
+
+func (u *Unattended) newSeeker(db string) *collision.Seeker {
 	var ids []string
-	for _, k := range known {
+	for _, k := range u.apart.In(db) {
 		ids = append(ids, k.ID)
 	}
-	joined := strings.Join(ids, "\n")
-	if s := u.seekers[db]; s.ids == joined {
-		return s.seeker
+	if len(ids) == 0 {
+		return nil
 	}
-	seeker, err := collision.Seek(ids, collision.Options{Substrings: true}) // those of others are told apart by late
+	// References in longer strings are told apart by meant, once one is found.
+	seeker, err := collision.Seek(ids, collision.Options{Substrings: true})
 	if err != nil {
 		return nil // CouchDB has no such id: nothing refers to it
 	}
-	u.seekers[db] = seekerOf{joined, seeker}
 	return seeker
 }
 

@@ -90,6 +90,11 @@ func (t *turn) begin(ctx context.Context, cases []ledger.Case) error {
 	var searching []ledger.Case
 	var requests []Request
 	for _, c := range cases {
+		if ok, err := t.stands(ctx, c); err != nil {
+			return err
+		} else if !ok {
+			continue
+		}
 		r := Request{DB: t.db, ID: c.ID}
 		split, err := t.splitter.draft(ctx, r)
 		switch {
@@ -114,6 +119,24 @@ func (t *turn) begin(ctx context.Context, cases []ledger.Case) error {
 		}
 	}
 	return nil
+}
+
+// stands reports whether a document is still to be split by the policy of now:
+// it may have waited long. Where it is not, it is decided on again.
+func (t *turn) stands(ctx context.Context, c ledger.Case) (bool, error) {
+	_, d, err := t.mender.Look(ctx, t.db, c.ID)
+	switch {
+	case couchmend.KindOf(err) == couchmend.KindNotFound: // it is gone, or its database
+		t.ended++
+		_, err := t.mender.Ledger.EndCase(ctx, c)
+		return false, err
+	case err != nil:
+		return false, t.failed(ctx, c, err)
+	case d.Outcome != couchmend.Split:
+		t.ended++
+		return false, t.splitter.queue(ctx, t.db, []string{c.ID})
+	}
+	return true, nil
 }
 
 // split carries a plan out, if nothing in it is in doubt.

@@ -494,3 +494,92 @@ func TestTwoProcessesAtOneSplitDoNoHarm(t *testing.T) {
 	}
 	s.wantSplit()
 }
+
+func TestASplitUnderWayThatNothingWaitsForIsFound(t *testing.T) {
+	s, _ := newNodeSite(t)
+	s.collide(2)
+	u := s.unattended()
+	s.queueAll(old)
+	writes := 0
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.before = func(op string) {
+		if op == "POST _bulk_docs" {
+			if writes++; writes == 2 {
+				cancel()
+			}
+		}
+	}
+	s.ctx = ctx
+	_ = s.goOn(u)
+	s.ctx, s.before = t.Context(), nil
+	if err := s.ledger.DropCases(s.ctx, s.name, old); err != nil { // as when the document is in no conflict any more
+		t.Fatal(err)
+	}
+	if left := u.apart.UnderWay(nobody); len(left) != 1 {
+		t.Fatalf("%v", left)
+	}
+	s.reopen()
+	if _, err := s.unattended().Once(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.wantSplit()
+}
+
+func TestWhatThePolicyNoLongerSplitsIsNotSplit(t *testing.T) {
+	s, _ := newNodeSite(t)
+	s.collide(2)
+	u := s.unattended()
+	s.queueAll(old)
+	tasks, err := s.ledger.Fetch(s.ctx, 10, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Mender.Mend(s.ctx, tasks); err != nil || s.reviews()[old].Reason != couchmend.ReasonSplitting {
+		t.Fatalf("%v %v", err, s.reviews())
+	}
+	builtin := policy.Builtin() // collision: review
+	s.rules = func(id string, body jsondoc.Value) *merge.Rule { return builtin.Select(body, id) }
+	before := s.docs()
+	if _, err := u.Once(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.goOn(u); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.docs(); !same(now, before) || s.reviews()[old].Reason != couchmend.ReasonTwoRoots {
+		t.Errorf("%v %+v", now, s.reviews()[old])
+	}
+}
+
+func TestEachVersionIsAliveSomewhereAllTheWhile(t *testing.T) {
+	s, _ := newNodeSite(t)
+	s.collide(2)
+	u := s.unattended()
+	looks := 0
+	look := func() {
+		hear := s.before
+		s.before = nil
+		all := fmt.Sprint(s.docs())
+		if !strings.Contains(all, "Amina") || !strings.Contains(all, `"lmp":"2020-01-01"`) {
+			t.Errorf("a version is gone before write %d: %s", looks, all)
+		}
+		s.before = hear
+		looks++
+	}
+	s.before = func(op string) {
+		if op == "POST _bulk_docs" {
+			look()
+		}
+	}
+	if err := s.mends(u, old); err != nil {
+		t.Fatal(err)
+	}
+	s.wantSplit()
+	if _, err := s.Rollback(s.ctx, s.name, old); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	if looks < 6 {
+		t.Errorf("only %d looks", looks)
+	}
+}

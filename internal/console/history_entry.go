@@ -52,6 +52,8 @@ const (
 	shownSides = 6
 	// shownText bounds the text of one value on the page, in bytes.
 	shownText = 2000
+	// shownBody bounds that of a document; the API has all of it.
+	shownBody = 64 << 10
 )
 
 // entryView is what entry.html shows: one entry of the journal.
@@ -88,13 +90,15 @@ type undoView struct {
 }
 
 // Text is a restored body for people.
-func (undoView) Text(r couchmend.Revision) string { return cutText(string(document.Indent(r.Body))) }
+func (undoView) Text(r couchmend.Revision) string {
+	return cutText(string(document.Indent(r.Body)), shownBody)
+}
 
-func cutText(text string) string {
-	if len(text) <= shownText {
+func cutText(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
-	end := shownText
+	end := most
 	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}
@@ -135,7 +139,7 @@ func newEntryView(number uint64, e ledger.Entry) entryView {
 		field := entryField{Path: f.Path(), Origin: origins[f.Path()]}
 		for _, value := range f.Values {
 			text := string(value)
-			field.Values = append(field.Values, entryValue{Absent: value == nil, Text: cutText(text), Cut: len(text) > shownText})
+			field.Values = append(field.Values, entryValue{Absent: value == nil, Text: cutText(text, shownText), Cut: len(text) > shownText})
 		}
 		if f.Differs {
 			view.Differ = append(view.Differ, field)

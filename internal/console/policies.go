@@ -107,16 +107,7 @@ func (v *visit) policies() (policies, error) {
 			return p, err
 		}
 	}
-	calls := map[string]resolver.RuleTime{}
-	if v.Admin() && v.Policy != nil {
-		p.File = v.Policy.Name
-		for _, w := range v.Policy.Warnings {
-			p.Warnings = append(p.Warnings, w.String())
-		}
-		for _, one := range v.Policy.Meter.Snapshot() {
-			calls[one.Rule] = one
-		}
-	}
+	calls := v.confide(&p)
 	for _, of := range v.policiesSeen(p.Databases) {
 		one := policyDid{Name: of.Name, Otherwise: otherwise(of), Rules: []ruleDid{}}
 		for _, d := range p.Databases {
@@ -133,6 +124,23 @@ func (v *visit) policies() (policies, error) {
 		p.NoRule = &none
 	}
 	return p, nil
+}
+
+// confide tells server admins where the policy is and what it warns of, and
+// returns what resolvers were asked, by rule.
+func (v *visit) confide(p *policies) map[string]resolver.RuleTime {
+	calls := map[string]resolver.RuleTime{}
+	if !v.Admin() || v.Policy == nil {
+		return calls
+	}
+	p.File = v.Policy.Name
+	for _, w := range v.Policy.Warnings {
+		p.Warnings = append(p.Warnings, w.String())
+	}
+	for _, one := range v.Policy.Meter.Snapshot() {
+		calls[one.Rule] = one
+	}
+	return calls
 }
 
 // assigned lists databases with their policies.

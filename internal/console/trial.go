@@ -29,6 +29,8 @@ const (
 	triedCases = 500
 	// shownChanges bounds the documents that are listed with their merge.
 	shownChanges = 100
+	// shownMerge bounds the text of one of these, in bytes.
+	shownMerge = 8 << 10
 	// trialLimit bounds how long it takes.
 	trialLimit = 20 * time.Second
 )
@@ -306,7 +308,7 @@ func (t *trying) note(c couchmend.Conflict, before, after couchmend.Decision) {
 	}
 	one := change{DB: c.DB, ID: c.ID, Before: s.Before, After: s.After, Fields: after.Fields, Evidence: after.Evidence}
 	if after.Merge != nil {
-		one.Merge = cutText(string(document.Indent(after.Merge.Body)))
+		one.Merge = cutText(string(document.Indent(after.Merge.Body)), shownMerge)
 	}
 	t.Changes = append(t.Changes, one)
 }

@@ -75,6 +75,10 @@ func (o verdictOf) Words() string {
 		return "review: " + reasonWords(o.Reason)
 	case couchmend.Nothing:
 		return "no conflict any more"
+	case couchmend.Keep:
+		return "keep the winner"
+	case couchmend.Bury:
+		return "only bury"
 	}
 	return string(o.Outcome)
 }

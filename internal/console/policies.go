@@ -65,7 +65,7 @@ type ruleDid struct {
 const (
 	month = 30 * 24 * time.Hour
 	// countedBack bounds the lines of the journal that are counted for a month.
-	countedBack = 100_000
+	countedBack = 50_000
 	// listedDatabases bounds the databases that are listed for who is no admin.
 	listedDatabases = 500
 )

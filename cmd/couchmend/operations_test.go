@@ -127,7 +127,7 @@ func TestAlertsInTheOperationsManualAreAPolicys(t *testing.T) {
 }
 
 func TestAMisspeltCommandInAManualIsFound(t *testing.T) {
-	for _, command := range []string{"scna medic", "scan medic --sumary", "resolve medic", "review list --json extra"} {
+	for _, command := range []string{"scna medic", "scan medic --shortly", "resolve medic", "review list --json extra"} {
 		if parses(shellWords(command)) == nil {
 			t.Errorf("%q is taken", command)
 		}

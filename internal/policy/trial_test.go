@@ -84,7 +84,9 @@ func TestATrialOfTheLoadedTextDoesWhatTheLoadedPolicyDoes(t *testing.T) {
 
 func TestAScriptInATrialMergesByTheEditedFields(t *testing.T) {
 	f := tried(t)
-	question := func(n string) couchmend.Revision { return couchmend.Revision{Body: []byte(`{"_id":"d","_rev":"1-a","n":` + n + `}`)} }
+	question := func(n string) couchmend.Revision {
+		return couchmend.Revision{Body: []byte(`{"_id":"d","_rev":"1-a","n":` + n + `}`)}
+	}
 	base := question("0")
 	for want, text := range map[string]string{"7": triedText, "3": strings.Replace(triedText, "n: max", "n: min", 1)} {
 		trial, err := f.Trial("edited", []byte(text))

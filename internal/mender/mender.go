@@ -68,6 +68,7 @@ type Mender struct {
 	halted   map[string]bool // databases with documents that wait for the end of a pause
 	pulses   map[*pulse]bool // the workers'
 	graves   *graves
+	hands    hands
 	tracer   trace.Tracer
 }
 
@@ -87,7 +88,7 @@ func New(cfg Config) *Mender {
 	}
 	return &Mender{
 		Config: cfg, dbs: map[string]*database{}, patience: map[string]patience{},
-		halted: map[string]bool{}, pulses: map[*pulse]bool{}, graves: newGraves(),
+		halted: map[string]bool{}, pulses: map[*pulse]bool{}, graves: newGraves(), hands: hands{by: map[document]chan struct{}{}},
 		tracer: cfg.Tracer.Tracer("github.com/couchmend/couchmend/internal/mender"),
 	}
 }
@@ -173,11 +174,8 @@ const (
 	away              // the server did not answer: no fault of the document's
 )
 
-// Mend carries one batch of tasks through; all are of one database. Every task
-// is acknowledged, or handed back to be tried again. The error is one that
-// concerns more than single documents: the server is unreachable or refuses the
-// login, the state can't be written.
-func (m *Mender) Mend(ctx context.Context, tasks []ledger.Task) (err error) {
+// mend is Mend for documents that are in hand.
+func (m *Mender) mend(ctx context.Context, tasks []ledger.Task) (err error) {
 	if len(tasks) == 0 {
 		return nil
 	}

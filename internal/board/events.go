@@ -34,6 +34,7 @@ const (
 type audience struct {
 	mu      sync.Mutex
 	all     map[*subscriber]bool
+	changes uint64
 	running sync.WaitGroup
 }
 
@@ -67,6 +68,14 @@ func (b *Board) Subscribe(ctx context.Context) <-chan Event {
 	return events
 }
 
+// Changes counts the changes so far. Who subscribes and finds another number
+// than when it last looked has missed some.
+func (b *Board) Changes() uint64 {
+	b.audience.mu.Lock()
+	defer b.audience.mu.Unlock()
+	return b.audience.changes
+}
+
 func (a *audience) serve(ctx context.Context, s *subscriber, events chan<- Event) {
 	for {
 		select {
@@ -97,6 +106,7 @@ func (a *audience) dismiss(s *subscriber) {
 func (a *audience) tell(topic Topic, db string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.changes++
 	for s := range a.all {
 		if s.changed[topic] == nil {
 			s.changed[topic] = map[string]bool{}

@@ -75,7 +75,7 @@ func (c *Console) handler(r route) http.Handler {
 			limit = defaultBody
 		}
 		req.Body = http.MaxBytesReader(w, req.Body, limit)
-		v := &visit{Console: c, w: w, r: req, api: strings.HasPrefix(req.URL.Path, "/api/")}
+		v := &visit{Console: c, w: w, r: req, api: strings.HasPrefix(req.URL.Path, "/api/"), since: c.Board.Changes()}
 		if err := v.answer(r); err != nil {
 			v.fail(err)
 		}

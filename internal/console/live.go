@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/couchmend/couchmend/internal/board"
@@ -34,6 +35,9 @@ func (v *visit) live() error {
 		return nil // the browser has gone
 	}
 	events := v.Board.Subscribe(ctx)
+	if err := v.tellMissed(); err != nil {
+		return nil
+	}
 	beat := time.NewTicker(liveHeartbeat)
 	defer beat.Stop()
 	end := time.NewTimer(liveLife)
@@ -70,6 +74,19 @@ func withoutEnd(stream *http.ResponseController) {
 	_ = stream.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one
 }
 
+// tellMissed has the page look again where the board has changed since it was
+// made. What of that concerns the person is not known any more: so whoever may
+// not know of everything looks in any case, which tells them nothing.
+func (v *visit) tellMissed() error {
+	if v.Admin() && v.r.FormValue("since") == strconv.FormatUint(v.Board.Changes(), 10) {
+		return nil
+	}
+	if err := v.write([]board.Topic{board.Cases, board.Pauses, board.Work}); err != nil {
+		return err
+	}
+	return http.NewResponseController(v.w).Flush()
+}
+
 // tell writes what of an event the person may know of.
 func (v *visit) tell(e board.Event) error {
 	var topics []board.Topic
@@ -87,6 +104,11 @@ func (v *visit) tell(e board.Event) error {
 		return nil
 	}
 	slices.Sort(topics)
+	return v.write(topics)
+}
+
+// write writes an event: look again at these.
+func (v *visit) write(topics []board.Topic) error {
 	text, err := json.Marshal(map[string][]board.Topic{"topics": topics})
 	if err != nil {
 		return err

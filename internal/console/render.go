@@ -31,6 +31,7 @@ type page struct {
 	Pauses   []ledger.Pause // in force, of what the person may see
 	Said     []string       // what was done by the last request
 	Path     string
+	Since    uint64 // what of the board's changes it shows at least
 	Method   string // of the request that it answers
 	Version  string
 }

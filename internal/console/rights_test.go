@@ -2,6 +2,7 @@ package console
 
 import (
 	"bufio"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -89,10 +90,22 @@ func evidence(text string) string {
 	return text
 }
 
-// listen follows the events that a browser is sent.
+// listen follows the events that a browser is sent once it is told to look
+// again at all.
 func (b *browser) listen() <-chan string {
 	b.t.Helper()
-	resp, err := b.client.Do(b.request("GET", livePath, "", ""))
+	lines := b.listenTo(livePath)
+	select {
+	case <-lines:
+	case <-time.After(5 * time.Second):
+		b.t.Fatal("not told to look again")
+	}
+	return lines
+}
+
+func (b *browser) listenTo(path string) <-chan string {
+	b.t.Helper()
+	resp, err := b.client.Do(b.request("GET", path, "", ""))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -119,7 +132,6 @@ func TestEventsTellOfWhatThePersonMaySeeAlone(t *testing.T) {
 	asha.signIn("asha", "pw")
 	root.signIn("root", "toor")
 	hers, his := asha.listen(), root.listen()
-	time.Sleep(100 * time.Millisecond) // both listen by now
 	c.waits("secret", "more", "dossier")
 	select {
 	case got := <-his:
@@ -139,6 +151,28 @@ func TestEventsTellOfWhatThePersonMaySeeAlone(t *testing.T) {
 	case <-hers:
 	case <-time.After(5 * time.Second):
 		t.Error("asha does not hear of her own")
+	}
+}
+
+func TestAPageIsToldOfWhatChangedBeforeItListened(t *testing.T) {
+	c := wards(t)
+	root := c.browser()
+	root.signIn("root", "toor")
+	at := func() string { return fmt.Sprintf("%s?since=%d", livePath, c.console.Board.Changes()) }
+	before := at()
+	c.waits("open", "b", "person")
+	for end := time.Now().Add(5 * time.Second); at() == before && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	select {
+	case <-root.listenTo(before):
+	case <-time.After(5 * time.Second):
+		t.Error("not told of what came while the page was made")
+	}
+	select {
+	case got := <-root.listenTo(at()):
+		t.Errorf("told to look again where nothing changed: %s", got)
+	case <-time.After(300 * time.Millisecond):
 	}
 }
 

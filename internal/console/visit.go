@@ -17,6 +17,7 @@ type visit struct {
 	*person
 	session *session // nil: the request bore its own login, or needs none
 	api     bool     // answers are JSON
+	since   uint64   // the board's changes when it began
 }
 
 // see checks that the person may know of a database: KindNotFound otherwise,

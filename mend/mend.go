@@ -118,23 +118,8 @@ func Open(ctx context.Context, o Options) (*Couchmend, error) {
 	if c.Server, err = o.connect(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	open := ledger.Open
-	switch {
-	case o.Share:
-		open = ledger.Connect
-	case o.Attend:
-		open = ledger.Attend
-	}
-	state := ledger.Config{
-		Dir: o.StateDir, URL: o.NATS, CredsFile: o.NATSCreds, TokenFile: o.NATSTokenFile, CAFile: o.NATSCAFile,
-		Replicas: o.NATSReplicas, Logger: o.Log,
-	}
-	if o.NATS != "" {
-		state.Dir = ""
-	}
-	if c.Ledger, err = open(ctx, state); err != nil {
-		c.Server.Close()
-		return nil, err
+	if c.Ledger, err = o.state(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	if !o.Share && !o.Attend { // it mends, and does not just look in
 		if c.warm, err = c.Ledger.FollowWarm(ctx, ledger.WarmConfig{After: o.WarmAfter, Window: o.WarmWindow}); err != nil {

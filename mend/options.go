@@ -1,10 +1,12 @@
 package mend
 
 import (
+	"context"
 	"errors"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/couch"
+	"github.com/couchmend/couchmend/internal/ledger"
 	"github.com/couchmend/couchmend/internal/policy"
 )
 
@@ -36,6 +38,25 @@ func (o *Options) connect() (*couch.Server, error) {
 		return nil, &couchmend.Error{Op: "connect", Kind: couchmend.KindUsage, Err: errors.New("no server is named: give --couchdb, COUCHDB_URL, or couchdb: {url: …} in the policy file")}
 	}
 	return couch.Open(o.couch())
+}
+
+// state opens the state, in the way that the options ask for.
+func (o *Options) state(ctx context.Context) (*ledger.Ledger, error) {
+	open := ledger.Open
+	switch {
+	case o.Share:
+		open = ledger.Connect
+	case o.Attend:
+		open = ledger.Attend
+	}
+	where := ledger.Config{
+		Dir: o.StateDir, URL: o.NATS, CredsFile: o.NATSCreds, TokenFile: o.NATSTokenFile, CAFile: o.NATSCAFile,
+		Replicas: o.NATSReplicas, Logger: o.Log,
+	}
+	if o.NATS != "" {
+		where.Dir = ""
+	}
+	return open(ctx, where)
 }
 
 // fill takes from a policy's couchdb: section what the options leave open.

@@ -170,8 +170,10 @@ type netPort struct {
 }
 
 type serviceSpec struct {
-	Selector labels
-	Ports    []struct {
+	PublishNotReadyAddresses bool   `yaml:"publishNotReadyAddresses"`
+	SessionAffinity          string `yaml:"sessionAffinity"`
+	Selector                 labels
+	Ports                    []struct {
 		Name       string
 		Port       int
 		TargetPort string `yaml:"targetPort"`
@@ -463,6 +465,9 @@ func TestServiceNetworkPolicyAndMonitorMeanTheSamePods(t *testing.T) {
 	_, spec := readManifest(t, "base/service.yaml")
 	svc := spec.(*serviceSpec)
 	wantOurs(t, "the service", svc.Selector)
+	if !svc.PublishNotReadyAddresses || svc.SessionAffinity != "ClientIP" {
+		t.Error("the service hides the console when it is needed most, or sends who signed in at one pod to another")
+	}
 	_, spec = readManifest(t, "base/networkpolicy.yaml")
 	net := spec.(*networkPolicy)
 	wantOurs(t, "the network policy", net.PodSelector.MatchLabels)

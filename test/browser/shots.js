@@ -13,7 +13,7 @@ const page = await context.newPage();
 
 const { cases } = await (await fetch(`${at}/api/v1/cases?limit=200`)).json();
 const link = (path, { db, id }) => `${path}?${new URLSearchParams({ db, id })}`;
-const overlap = cases.find((c) => c.reason === 'overlap');
+const overlap = cases.filter((c) => c.reason === 'overlap').sort((a, b) => b.live - a.live)[0];
 const collision = cases.find((c) => c.reason === 'two_roots');
 
 const pages = {
@@ -37,7 +37,7 @@ const pages = {
   triage: async () => {
     await page.goto(`${at}/triage`);
     await page.getByRole('main').getByRole('button').first().click();
-    await page.getByRole('heading', { name: /^Findings|found/i }).first().waitFor();
+    await page.getByRole('heading', { name: /findings?, the heaviest first/ }).waitFor();
   },
 };
 

@@ -146,7 +146,8 @@ func (i *incident) validators() {
 		i.db:     `function (doc) { if (doc.type == "plan" && doc.left == 2 && doc.right == 2) throw({forbidden: "left and right at once"}); }`,
 		i.copied: `function (doc) { if (doc.type == "note" && !doc.signed) throw({forbidden: "unsigned note"}); }`,
 	} {
-		i.ask("PUT", "/"+db+"/_design/guard", doc{"validate_doc_update": source})
+		// One of a name each: the source's would come to the target as a rival.
+		i.ask("PUT", "/"+db+"/_design/guard-of-"+db, doc{"validate_doc_update": source})
 	}
 }
 

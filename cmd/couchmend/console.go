@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/console"
+	"github.com/couchmend/couchmend/internal/couch"
 	"github.com/couchmend/couchmend/mend"
 )
 
@@ -47,7 +49,7 @@ func (s *consoleCmd) Run(a *app) error {
 	served := make(chan error, 1)
 	go func() {
 		defer stop()
-		served <- s.serve(ctx, l, on, alive(), log)
+		served <- s.serve(ctx, l, on, on.watch(), log)
 	}()
 	a.printf("The console is at %s\n", s.address(l))
 	err = s.play(ctx, a, c, l, on, log)
@@ -97,8 +99,8 @@ func (s *consoleCmd) show(ctx context.Context, c *mend.Couchmend, l net.Listener
 	}
 	defer shown.Close()
 	defer page.Close()
-	on.now.Store(page)
-	defer on.now.Store(nil)
+	on.put(page, c.Server)
+	defer on.put(nil, nil)
 	select {
 	case <-ctx.Done():
 	case <-c.Ledger.Lost():
@@ -108,7 +110,13 @@ func (s *consoleCmd) show(ctx context.Context, c *mend.Couchmend, l net.Listener
 
 // stage is where a console is put, and another in its place.
 type stage struct {
-	now atomic.Pointer[console.Console]
+	now    atomic.Pointer[console.Console]
+	server atomic.Pointer[couch.Server] // that it asks
+}
+
+func (s *stage) put(page *console.Console, server *couch.Server) {
+	s.server.Store(server)
+	s.now.Store(page)
 }
 
 // ServeHTTP answers with the console that is there.
@@ -126,4 +134,32 @@ func (s *stage) Close() {
 	if page := s.now.Load(); page != nil {
 		page.Close()
 	}
+}
+
+// readyWait is how long CouchDB has to answer before the console counts as not
+// ready.
+const readyWait = 2 * time.Second
+
+// watch answers /healthz, by being there, and /readyz: whether there is a
+// console, and a CouchDB behind it.
+func (s *stage) watch() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, `{"status":"ok"}`)
+	})
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
+		server := s.server.Load()
+		if server == nil {
+			http.Error(w, "the state is not open", http.StatusServiceUnavailable)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), readyWait)
+		defer cancel()
+		if _, err := server.Ping(ctx); err != nil {
+			http.Error(w, "CouchDB: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, `{"status":"ok"}`)
+	})
+	return mux
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -136,18 +135,6 @@ func (s serving) serve(ctx context.Context, l net.Listener, page pages, watch ht
 	}
 	<-left
 	return nil
-}
-
-// alive answers /healthz and /readyz for a process that only serves the console.
-func alive() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/metrics" {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"ok":true}`+"\n") // the client has gone: nobody to tell
-	})
 }
 
 // patient is a server that waits for slow clients, but not for ever.

@@ -5,11 +5,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/couchmend/couchmend"
+	"github.com/couchmend/couchmend/couchtest"
+	"github.com/couchmend/couchmend/internal/couch"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -77,4 +80,33 @@ func TestAPortThatNobodyAskedForMayBeTaken(t *testing.T) {
 	if l, err := (serving{Listen: "off"}).listen(t.Context(), quiet); l != nil || err != nil {
 		t.Errorf("off: %v, %v", l, err)
 	}
+}
+
+func TestAConsoleAloneIsReadyWhereItHasItsStateAndCouchDBAnswers(t *testing.T) {
+	node := couchtest.NewNode()
+	db, err := couchtest.Listen(node, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := couch.Open(couch.Config{URL: db.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	on := new(stage)
+	want := func(path string, status int, when string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		on.watch().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != status {
+			t.Errorf("%s %s: %d %s, want %d", path, when, w.Code, w.Body, status)
+		}
+	}
+	want("/readyz", http.StatusServiceUnavailable, "without state")
+	on.put(nil, server)
+	want("/readyz", http.StatusOK, "with both")
+	want("/metrics", http.StatusNotFound, "ever")
+	db.Close()
+	want("/readyz", http.StatusServiceUnavailable, "without CouchDB")
+	want("/healthz", http.StatusOK, "without CouchDB")
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/couchmend/couchmend"
 	"github.com/couchmend/couchmend/internal/couch"
@@ -27,42 +25,17 @@ func (v *visit) documentLive() error {
 	if err != nil {
 		return err
 	}
-	ctx := v.r.Context()
-	v.w.Header().Set("Content-Type", "text/event-stream")
-	stream := http.NewResponseController(v.w)
-	withoutEnd(stream)
-	fmt.Fprint(v.w, "retry: 3000\n\n")
-	if stream.Flush() != nil {
-		return nil // the browser has gone
-	}
 	leaves := make(chan []couchmend.Rev)
 	done := v.follow(db, id, leaves)
 	defer done()
-	beat := time.NewTicker(liveHeartbeat)
-	defer beat.Stop()
-	end := time.NewTimer(liveLife)
-	defer end.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-v.closing.Done():
-			return nil
-		case <-end.C:
-			return nil
-		case <-beat.C:
-			fmt.Fprint(v.w, ": still here\n\n")
-		case now, ok := <-leaves:
-			if !ok || v.person.confirm(ctx, false) != nil { // the feed or the session has ended: the browser comes again
-				return nil
-			}
-			text, _ := json.Marshal(map[string]any{"leaves": now}) // ids can be marshalled
-			fmt.Fprintf(v.w, "event: leaves\ndata: %s\n\n", text)
+	return stream(v, leaves, func() error { return nil }, func(now []couchmend.Rev) error {
+		text, err := json.Marshal(map[string]any{"leaves": now})
+		if err != nil {
+			return err
 		}
-		if stream.Flush() != nil {
-			return nil
-		}
-	}
+		_, err = fmt.Fprintf(v.w, "event: leaves\ndata: %s\n\n", text)
+		return err
+	})
 }
 
 // follow sends a document's leaves, and again whenever they change, until done

@@ -26,17 +26,20 @@ func liveRoutes() []route {
 // live tells the browser by server-sent events that something on the board has
 // changed, and of which kind; what it has become, it asks for itself.
 func (v *visit) live() error {
+	return stream(v, v.Board.Subscribe(v.r.Context()), v.tellMissed, v.tell)
+}
+
+// stream answers with server-sent events: what begin writes, then what tell
+// writes of each event. It ends with the browser's leaving, the person's
+// session, the console, the events, or when it is time to come again.
+func stream[E any](v *visit, events <-chan E, begin func() error, tell func(E) error) error {
 	ctx := v.r.Context()
 	v.w.Header().Set("Content-Type", "text/event-stream")
-	stream := http.NewResponseController(v.w)
-	withoutEnd(stream)
+	out := http.NewResponseController(v.w)
+	withoutEnd(out)
 	fmt.Fprint(v.w, "retry: 3000\n\n")
-	if err := stream.Flush(); err != nil {
-		return nil // the browser has gone
-	}
-	events := v.Board.Subscribe(ctx)
-	if err := v.tellMissed(); err != nil {
-		return nil
+	if begin() != nil || out.Flush() != nil {
+		return nil // the browser has gone, or comes again
 	}
 	beat := time.NewTicker(liveHeartbeat)
 	defer beat.Stop()
@@ -53,17 +56,11 @@ func (v *visit) live() error {
 		case <-beat.C:
 			fmt.Fprint(v.w, ": still here\n\n")
 		case e, more := <-events:
-			if !more { // the board has closed
-				return nil
-			}
-			if v.person.confirm(ctx, false) != nil { // the session has ended
-				return nil
-			}
-			if err := v.tell(e); err != nil {
+			if !more || v.person.confirm(ctx, false) != nil || tell(e) != nil {
 				return nil
 			}
 		}
-		if stream.Flush() != nil {
+		if out.Flush() != nil {
 			return nil
 		}
 	}
@@ -81,10 +78,7 @@ func (v *visit) tellMissed() error {
 	if v.Admin() && v.r.FormValue("since") == strconv.FormatUint(v.Board.Changes(), 10) {
 		return nil
 	}
-	if err := v.write([]board.Topic{board.Cases, board.Pauses, board.Work}); err != nil {
-		return err
-	}
-	return http.NewResponseController(v.w).Flush()
+	return v.write([]board.Topic{board.Cases, board.Pauses, board.Work})
 }
 
 // tell writes what of an event the person may know of.
